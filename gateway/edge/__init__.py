@@ -1,0 +1,1 @@
+"""aiohttp, made fast and strict."""

@@ -1,0 +1,140 @@
+"""Exchange: one call on its way through the stages, and the facts that each stage fills in once."""
+
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar, overload
+
+from gateway.content import Content, Secret
+from gateway.contracts import Call, Caller, Exit, Labels, Meter, Permit, Provider, Sink
+from gateway.errors import GatewayError
+from gateway.names import UNKNOWN, Slug
+from gateway.usage import Nanos, Price
+
+T = TypeVar("T")
+
+
+class Fact(Generic[T]):
+    """A field of an Exchange that is filled once; reading it earlier is an error of the program."""
+
+    __slots__ = ("_name", "_slot")
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+        self._slot = "_" + name
+
+    @overload
+    def __get__(self, exchange: None, owner: type) -> "Fact[T]": ...
+    @overload
+    def __get__(self, exchange: "Exchange", owner: type) -> T: ...
+    def __get__(self, exchange: "Exchange | None", owner: type) -> "Fact[T] | T":
+        if exchange is None:
+            return self
+        try:
+            value: T = getattr(exchange, self._slot)
+        except AttributeError:
+            raise LookupError(f"{self._name} is not known yet") from None
+        return value
+
+    def __set__(self, exchange: "Exchange", value: T) -> None:
+        if hasattr(exchange, self._slot):
+            raise LookupError(f"{self._name} was filled before")
+        setattr(exchange, self._slot, value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A model at a provider.
+
+    Attributes:
+        name: "provider/model" as records show it.
+        model: the model's name as the provider knows it.
+        exit: the way to the provider.
+        price: as of now; None when not known.
+    """
+
+    name: Slug
+    provider_name: Slug
+    provider: Provider
+    model: str
+    exit: Exit
+    price: Price | None = None
+    tier: Slug | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Targets in the order to ask them, and why.
+
+    requested is what the caller named, if that is a real model: the baseline of savings. asked is
+    the name for the record: the model as the configuration or the catalogue knows it.
+    """
+
+    targets: tuple[Target, ...]
+    reason: Slug
+    requested: Target | None = None
+    asked: Slug = UNKNOWN
+
+
+class Attempt:
+    """One request to one target.
+
+    code is "cut" until something better is known, so that a cancellation needs no path of its own.
+    """
+
+    __slots__ = ("code", "credential", "meter", "sent_ns", "status", "target")
+
+    def __init__(self, target: Target, meter: Meter, credential: Slug | None, sent_ns: int) -> None:
+        self.target = target
+        self.meter = meter
+        self.credential = credential
+        self.sent_ns = sent_ns
+        self.code = CUT
+        self.status: int | None = None
+
+
+CUT: Final = Slug("cut")
+
+
+class Exchange:
+    """One call. Stages talk through it and through nothing else.
+
+    Attributes:
+        id: the request id, ours.
+        at_us: Unix time of arrival; began_ns and the other ticks: monotonic nanoseconds.
+        client: where the answer goes.
+        presented: the key that came with the call.
+        peer: the caller's address, for network scopes; never kept.
+        error: what ended the call, if it did not end well.
+    """
+
+    __slots__ = (
+        "_call", "_caller", "_cost", "_hold", "_labels", "_plan",
+        "at_us", "attempts", "began_ns", "client", "error", "first_byte_ns", "id", "peer",
+        "presented", "sent_ns",
+    )  # fmt: skip
+
+    call: Fact[Call] = Fact()
+    caller: Fact[Caller] = Fact()
+    labels: Fact[Labels] = Fact()
+    plan: Fact[Plan] = Fact()
+    hold: Fact[Permit] = Fact()
+
+    def __init__(
+        self, id: Slug, at_us: int, began_ns: int, client: Sink, presented: Secret | None, peer: Content
+    ) -> None:
+        self.id = id
+        self.at_us = at_us
+        self.began_ns = began_ns
+        self.client = client
+        self.presented = presented
+        self.peer = peer
+        self.attempts: list[Attempt] = []
+        self.error: GatewayError | None = None
+        self.sent_ns: int | None = None
+        self.first_byte_ns: int | None = None
+
+    def known(self, fact: str) -> Any:
+        """A fact's value, or None when no stage has filled it: for the record, which is always made."""
+        return getattr(self, "_" + fact, None)
+
+
+NO_COST: Final = Nanos(0)

@@ -1,0 +1,119 @@
+"""Record: what is kept of a call. Numbers, names and nothing else."""
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Final
+
+from gateway.names import Slug
+from gateway.usage import Nanos, Source
+
+
+class PathKind(StrEnum):
+    """What a call asks for."""
+
+    CHAT = "chat"
+    RESPONSES = "responses"
+    MESSAGES = "messages"
+    GENERATE = "generate"
+    EMBEDDINGS = "embeddings"
+    COUNT = "count"
+    MODELS = "models"
+    IMAGES = "images"
+    SPEECH = "speech"
+    TRANSCRIPTION = "transcription"
+    MODERATIONS = "moderations"
+    OTHER = "other"
+
+
+class Outcome(StrEnum):
+    """How a call ended."""
+
+    OK = "ok"
+    CLIENT_CLOSED = "client_closed"
+    UPSTREAM_ERROR = "upstream_error"
+    REFUSED = "refused"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class Origin(StrEnum):
+    """How we know of a call."""
+
+    PROXIED = "proxied"
+    REPORTED = "reported"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One call. The field names are the names of the columns.
+
+    Times: at in microseconds since 1970 (UTC); *_us in microseconds of a monotonic clock. Money in
+    nano-dollars. task_confidence in thousandths. None means not known or not applicable.
+    cost_nanos is None, and priced false, when no price is known: never 0 by accident.
+    """
+
+    id: Slug
+    at: int
+    org: Slug | None = None
+    project: Slug | None = None
+    key_id: Slug | None = None
+    feature: Slug | None = None
+    environment: Slug | None = None
+    customer: Slug | None = None
+    session: Slug | None = None
+    dialect: Slug | None = None
+    path_kind: PathKind = PathKind.OTHER
+    model_requested: Slug | None = None
+    model_routed: Slug | None = None
+    provider: Slug | None = None
+    credential: Slug | None = None
+    tier: Slug | None = None
+    route_reason: Slug | None = None
+    task: Slug | None = None
+    task_confidence: int | None = None
+    attempts: int = 0
+    stream: bool = False
+    status: int = 0
+    outcome: Outcome = Outcome.OK
+    error_code: Slug | None = None
+    tokens_input: int = 0
+    tokens_cached: int = 0
+    tokens_cache_write_5m: int = 0
+    tokens_cache_write_1h: int = 0
+    tokens_output: int = 0
+    tokens_reasoning: int = 0
+    tokens_input_audio: int = 0
+    tokens_cached_audio: int = 0
+    tokens_input_image: int = 0
+    tokens_output_audio: int = 0
+    tokens_output_image: int = 0
+    units_searches: int = 0
+    units_tools: int = 0
+    units_characters: int = 0
+    units_audio_ms: int = 0
+    units_images: int = 0
+    usage_source: Source = Source.NONE
+    cost_nanos: Nanos | None = None
+    baseline_nanos: Nanos | None = None
+    saved_routing_nanos: Nanos = Nanos(0)
+    saved_downgrade_nanos: Nanos = Nanos(0)
+    saved_cache_nanos: Nanos = Nanos(0)
+    held_nanos: Nanos = Nanos(0)
+    price_version: Slug | None = None
+    priced: bool = True
+    queue_us: int = 0
+    overhead_us: int = 0
+    first_byte_us: int | None = None
+    total_us: int = 0
+    source: Origin = Origin.PROXIED
+
+    def __post_init__(self) -> None:
+        for name in NAMES:
+            if type(getattr(self, name)) not in _ALLOWED:
+                raise TypeError(f"{name} is neither a number nor a name")
+
+
+_ALLOWED: Final = frozenset({int, bool, Slug, PathKind, Outcome, Origin, Source, type(None)})
+
+NAMES: Final = tuple(field.name for field in fields(Record))
+"""The columns, in order."""

@@ -1,0 +1,1 @@
+"""Bytes that pass by: framing without I/O."""

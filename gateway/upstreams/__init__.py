@@ -1,0 +1,1 @@
+"""The providers as the flow sees them."""

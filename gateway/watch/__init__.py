@@ -1,0 +1,1 @@
+"""Observers: they see Records and nothing else."""

@@ -1,0 +1,1 @@
+"""Providers: places that speak a dialect."""

@@ -1,0 +1,1 @@
+"""Routing policies: pure functions of labels, prices and health."""

@@ -1,0 +1,1 @@
+"""Stores of metadata. All SQL of the project is in here."""
