@@ -128,18 +128,18 @@ Network = IPv4Network | IPv6Network
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rights:
-    """What a key may do: the intersection of the scopes on its path. None allows everything.
+    """What a key may do: the intersection of the scopes on its path. None and () allow everything.
 
     Attributes:
-        models, providers: names, each exact or ending in "*".
+        models, providers: names, each exact or ending in "*"; one name of each group must fit.
         hours: (from, to) in minutes of the UTC day; to may be smaller, over midnight.
         max_cost: the most one call may cost.
         floor: the least data policy a target must have.
         may_store: the provider may be asked to keep an answer.
     """
 
-    models: frozenset[str] | None = None
-    providers: frozenset[str] | None = None
+    models: tuple[frozenset[str], ...] = ()  # one group for each level of the tree that has this scope
+    providers: tuple[frozenset[str], ...] = ()
     paths: frozenset[PathKind] | None = None
     environments: frozenset[Slug] | None = None
     networks: tuple[tuple[Network, ...], ...] = ()  # an address must be in one of each group
@@ -344,7 +344,12 @@ class Exit(Protocol):
 
 
 class Sink(Protocol):
-    """Where an answer goes."""
+    """Where an answer goes.
+
+    extra: response headers of ours, filled before start() and sent with the head.
+    """
+
+    extra: list[tuple[str, str]]
 
     @property
     def started(self) -> bool:
