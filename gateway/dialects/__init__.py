@@ -1,0 +1,1 @@
+"""All dialects by name."""

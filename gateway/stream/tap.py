@@ -1,0 +1,327 @@
+"""Meters: they see an answer's bytes pass and take the numbers out, for any dialect's reader."""
+
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+import orjson
+
+from gateway.stream.sse import LIMIT, Frames
+from gateway.usage import LIMIT as MOST_UNITS
+from gateway.usage import Reading, Source, Usage
+
+# A meter never changes, delays or refuses a byte, and never raises. An event is parsed only if its
+# bytes hold one of the reader's marks: a key with both quotes. Inside a JSON string a quote is
+# escaped, so a model's text cannot show a mark; where a model's output is real JSON (tool
+# arguments of some APIs) it can, so a reader looks at the parsed event's own keys, by position.
+# "usage":null does not count as a mark: with usage asked for, every event has it.
+#
+# When nothing is reported, output tokens are estimated from the text that passed. Readers name the
+# keys whose string values are the model's text; the meter adds up the lengths of those strings as
+# they stand in the bytes, without parsing. Streams usually carry one token an event: if the mean
+# text of an event is short, events are counted; if not, text is divided by the usual length.
+
+WHOLE_LIMIT: Final = 1024 * 1024
+"""Bytes of the largest whole answer that is held; of a larger one the beginning and the end stay."""
+
+EDGE_BYTES: Final = 4096
+
+BYTES_PER_TOKEN: Final = 4.4
+"""Mean length of a token of English text with its space. Source: own count over ordinary prose."""
+
+WIDE_BYTES_PER_TOKEN: Final = 3.0
+"""The same for text outside ASCII, in UTF-8: about one token a letter in scripts of three bytes."""
+
+SINGLE_TOKEN_BYTES: Final = 6.5
+"""If an event's mean text is not longer, events are taken to carry one token each."""
+
+
+class Reader(Protocol):
+    """What one dialect knows of its answers. Made fresh for each answer. Must not raise."""
+
+    @property
+    def marks(self) -> tuple[bytes, ...]:
+        """Keys (or string values) with both quotes; an event without any of them is not parsed."""
+        ...
+
+    @property
+    def texts(self) -> tuple[bytes, ...]:
+        """Keys with both quotes and the colon whose string values are the model's output."""
+        ...
+
+    def read(self, name: bytes | None, tree: Any) -> None:
+        """Take the numbers of one parsed event, or of the whole answer (name is then None).
+
+        May be called twice with the last event, so numbers replace, never add.
+        """
+        ...
+
+    def close(self, data: bytes) -> bool:
+        """Whether data that is no JSON is the stream's closing word, such as [DONE]."""
+        ...
+
+    def salvage(self, name: bytes | None, head: bytes, tail: bytes) -> None:
+        """Look for a usage in the beginning and the end of what was too large to be held."""
+        ...
+
+    def reading(self, seen: int) -> Reading | None:
+        """What was reported; None: nothing. seen estimates the output tokens that have passed."""
+        ...
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer's own end was read."""
+        ...
+
+
+class EventMeter:
+    """Meters an answer in server-sent events."""
+
+    __slots__ = ("_bytes", "_frames", "_marks", "_reader", "_text", "_texts")
+
+    def __init__(self, reader: Reader, limit: int = LIMIT) -> None:
+        self._reader = reader
+        self._frames = Frames(limit)
+        self._marks = tuple((mark, mark + b":null") for mark in reader.marks)
+        self._texts = reader.texts
+        self._text = TextCount()
+        self._bytes = 0
+
+    def feed(self, chunk: bytes) -> None:
+        self._bytes += len(chunk)
+        for name, data in self._frames.feed(chunk):
+            for mark, null in self._marks:
+                if mark in data and data.count(mark) != data.count(null):
+                    self._read(name, data)
+                    break
+            else:
+                if not data.startswith(b"{"):
+                    self._reader.close(data)
+            self._text.add(data, self._texts)
+
+    def finish(self) -> Reading:
+        rest = self._frames.rest()
+        if rest is not None:
+            self._read(*rest)
+        large = self._frames.oversize
+        if large is not None:
+            self._reader.salvage(large.name, large.head, large.tail)
+        seen = self._text.tokens
+        return self._reader.reading(seen) or estimated(seen, self._bytes)
+
+    @property
+    def complete(self) -> bool:
+        return self._reader.complete
+
+    def _read(self, name: bytes | None, data: bytes) -> None:
+        try:
+            tree = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            self._reader.close(data)
+            return
+        self._reader.read(name, tree)
+
+
+class BodyMeter:
+    """Meters a whole answer in JSON."""
+
+    __slots__ = ("_chunks", "_head", "_held", "_limit", "_reader", "_seen", "_tail", "_total", "_whole")
+
+    def __init__(self, reader: Reader, limit: int = WHOLE_LIMIT) -> None:
+        self._reader = reader
+        self._limit = limit
+        self._chunks: list[bytes] = []
+        self._held = 0
+        self._total = 0
+        self._seen = -1  # bytes at the last look
+        self._whole = False
+        self._head = b""  # both filled only above the limit
+        self._tail = b""
+
+    def feed(self, chunk: bytes) -> None:
+        self._total += len(chunk)
+        if self._head:
+            self._tail = (self._tail + chunk[-EDGE_BYTES:])[-EDGE_BYTES:]
+            return
+        self._chunks.append(chunk)
+        self._held += len(chunk)
+        if self._held > self._limit:
+            body = b"".join(self._chunks)
+            self._chunks.clear()
+            self._head, self._tail = body[:EDGE_BYTES], body[-EDGE_BYTES:]
+
+    def finish(self) -> Reading:
+        self._look()
+        text = TextCount()
+        if self._head:
+            text.skip(self._total if self._reader.texts else 0)
+        else:
+            for chunk in self._chunks:
+                text.add(chunk, self._reader.texts)
+        seen = text.tokens
+        return self._reader.reading(seen) or estimated(seen, self._total)
+
+    @property
+    def complete(self) -> bool:
+        if self._head:
+            return self._tail.rstrip().endswith((b"}", b"]"))
+        return self._look()
+
+    def _look(self) -> bool:
+        """Read what has arrived, once for each state; tells whether it was whole."""
+        if self._head:
+            if self._seen != self._total:
+                self._reader.salvage(None, self._head, self._tail)
+            self._seen = self._total
+            return False
+        if self._seen != self._total:
+            self._seen = self._total
+            self._chunks = [b"".join(self._chunks)]
+            try:
+                tree = orjson.loads(self._chunks[0])
+            except orjson.JSONDecodeError:
+                self._whole = False
+            else:
+                self._whole = True
+                self._reader.read(None, tree)
+        return self._whole
+
+
+class TextCount:
+    """Adds up the model's text as it passes, for an estimate of its tokens."""
+
+    __slots__ = ("_events", "_plain", "_wide")
+
+    def __init__(self) -> None:
+        self._events = 0
+        self._plain = 0  # bytes of texts in ASCII
+        self._wide = 0  # bytes of other texts
+
+    def add(self, data: bytes, keys: tuple[bytes, ...]) -> None:
+        """Count the strings that follow these keys in one event or body."""
+        found = False
+        for key in keys:
+            at = data.find(key)
+            while at >= 0:
+                start = at + len(key)
+                if data[start : start + 1] == b" ":
+                    start += 1
+                if data[start : start + 1] == b'"':
+                    end = _closing(data, start + 1)
+                    if end > start + 1:
+                        found = True
+                        self._measure(data[start + 1 : end])
+                    start = end
+                at = data.find(key, start)
+        if found:
+            self._events += 1
+
+    def skip(self, size: int) -> None:
+        """Count bytes that could not be looked at as text."""
+        self._plain += size
+
+    @property
+    def tokens(self) -> int:
+        """The estimate, rounded up; 0 only if no text passed."""
+        text = self._plain + self._wide
+        if text <= self._events * SINGLE_TOKEN_BYTES:
+            return self._events
+        return -int(-(self._plain / BYTES_PER_TOKEN + self._wide / WIDE_BYTES_PER_TOKEN) // 1)
+
+    def _measure(self, text: bytes) -> None:
+        escapes = text.count(b"\\")
+        if not escapes:
+            size = len(text)
+        else:
+            wide = text.count(b"\\u")  # six bytes for a letter of two or three
+            size = len(text) - escapes - 2 * wide
+            if wide > 1:
+                self._wide += size
+                return
+        if text.isascii():
+            self._plain += size
+        else:
+            self._wide += size
+
+
+def _closing(data: bytes, start: int) -> int:
+    """Where the string that starts here ends; the end of the data if it does not."""
+    end = data.find(b'"', start)
+    while end > start and data[end - 1] == 0x5C:
+        slashes = end - len(data[start:end].rstrip(b"\\")) - start
+        if slashes % 2 == 0:
+            break
+        end = data.find(b'"', end + 1)
+    return len(data) if end < 0 else end
+
+
+def estimated(seen: int, passed: int) -> Reading:
+    """The reading of an answer that reported nothing.
+
+    Args:
+        seen: estimate of output tokens. passed: bytes of the answer; 0 if nothing came at all.
+
+    Returns:
+        A reading without input tokens, which only the request can tell.
+    """
+    if not passed:
+        return Reading()
+    return Reading(usage=Usage(output=seen), source=Source.ESTIMATED)
+
+
+def count(tree: Mapping[str, Any], key: str) -> int | None:
+    """A count in a parsed answer: 0 when missing or null, None when it is no believable count."""
+    value = tree.get(key)
+    if value is None:
+        return 0
+    if type(value) is not int or not 0 <= value < MOST_UNITS:
+        return None
+    return value
+
+
+def child(tree: Any, key: str) -> dict[str, Any]:
+    """The object under a key; empty when there is none, or the tree is no object."""
+    value = tree.get(key) if type(tree) is dict else None
+    return value if type(value) is dict else {}
+
+
+def usage_of(**numbers: int | None) -> Usage | None:
+    """A Usage, or None when one of the numbers is unbelievable or they contradict each other."""
+    if None in numbers.values():
+        return None
+    try:
+        return Usage(**numbers)  # type: ignore[arg-type]
+    except ValueError:
+        return None
+
+
+def find_object(text: bytes, mark: bytes, last: bool = True) -> dict[str, Any]:
+    """The object that follows a mark and a colon in a piece of JSON; empty when there is none whole.
+
+    Args:
+        mark: a key with both quotes.
+        last: look for the last place instead of the first.
+    """
+    at = text.rfind(mark) if last else text.find(mark)
+    while at >= 0:
+        found = _object_at(text, at + len(mark))
+        if found:
+            return found
+        at = text.rfind(mark, 0, at) if last else text.find(mark, at + 1)
+    return {}
+
+
+def _object_at(text: bytes, start: int) -> dict[str, Any]:
+    rest = text[start:].lstrip()
+    if not rest.startswith(b":"):
+        return {}
+    rest = rest[1:].lstrip()
+    end = rest.find(b"}") if rest.startswith(b"{") else -1
+    while end >= 0:
+        if rest.count(b"{", 0, end) == rest.count(b"}", 0, end + 1):
+            try:
+                tree = orjson.loads(rest[: end + 1])
+            except orjson.JSONDecodeError:
+                return {}
+            return tree if type(tree) is dict else {}
+        end = rest.find(b"}", end + 1)
+    return {}
