@@ -94,6 +94,8 @@ class UpstreamError(GatewayError):
 
     fault = Fault.UPSTREAM
     retry = True
+    answer: "UpstreamAnswer | None" = None
+    """What the provider said, for a caller of the same dialect; in memory only."""
 
 
 class UpstreamBusy(UpstreamError):

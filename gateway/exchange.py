@@ -1,5 +1,6 @@
 """Exchange: one call on its way through the stages, and the facts that each stage fills in once."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar, overload
 
@@ -94,6 +95,10 @@ class Attempt:
 CUT: Final = Slug("cut")
 
 
+Estimate = Callable[[Call, Target], Nanos | None]
+"""The most that a call can cost on a target, in nano-dollars; None when no price is known."""
+
+
 class Exchange:
     """One call. Stages talk through it and through nothing else.
 
@@ -103,13 +108,15 @@ class Exchange:
         client: where the answer goes.
         presented: the key that came with the call.
         peer: the caller's address, for network scopes; never kept.
+        read: reads the body and understands it; awaited by auth once the key is known.
+        prefers: the provider that the path speaks for, when a model's name alone leaves it open.
         error: what ended the call, if it did not end well.
     """
 
     __slots__ = (
-        "_call", "_caller", "_cost", "_hold", "_labels", "_plan",
+        "_call", "_caller", "_hold", "_labels", "_plan",
         "at_us", "attempts", "began_ns", "client", "error", "first_byte_ns", "id", "peer",
-        "presented", "sent_ns",
+        "prefers", "presented", "read", "sent_ns",
     )  # fmt: skip
 
     call: Fact[Call] = Fact()
@@ -128,6 +135,8 @@ class Exchange:
         self.presented = presented
         self.peer = peer
         self.attempts: list[Attempt] = []
+        self.read: Callable[[], Awaitable[Call]] | None = None
+        self.prefers: Slug | None = None
         self.error: GatewayError | None = None
         self.sent_ns: int | None = None
         self.first_byte_ns: int | None = None
@@ -136,5 +145,3 @@ class Exchange:
         """A fact's value, or None when no stage has filled it: for the record, which is always made."""
         return getattr(self, "_" + fact, None)
 
-
-NO_COST: Final = Nanos(0)

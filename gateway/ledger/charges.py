@@ -1,0 +1,107 @@
+"""What an exchange cost: the usage of each attempt, completed where the provider said nothing, priced."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from gateway.clock import Clock
+from gateway.content import Document, Purpose
+from gateway.contracts import Call
+from gateway.exchange import Attempt, Exchange, Target
+from gateway.ledger import estimate
+from gateway.ledger.prices import PriceBook
+from gateway.names import Slug
+from gateway.records import PathKind
+from gateway.stream.json_body import write_object
+from gateway.usage import NOTHING, Nanos, Price, Reading, Source, Usage, cost
+
+UNBILLED = frozenset({PathKind.COUNT, PathKind.MODERATIONS, PathKind.MODELS})
+"""Kinds that providers answer for nothing, so that no usage has to be estimated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """The money of one exchange.
+
+    cost is None when something was used that no price is known for.
+    """
+
+    usage: Usage = NOTHING
+    source: Source = Source.NONE
+    cost: Nanos | None = Nanos(0)
+    version: Slug | None = None
+
+
+class Charges:
+    """Reads the meters of attempts and prices what they say, at the price of admission."""
+
+    def __init__(self, book: PriceBook, clock: Clock) -> None:
+        self._book = book
+        self._clock = clock
+
+    def of(self, exchange: Exchange) -> Charge:
+        """The charge of all attempts together; usage is that of the last one that used anything."""
+        total: int | None = 0
+        shown = Charge()
+        for attempt in exchange.attempts:
+            reading = self.reading(attempt, exchange.call)
+            price = attempt.target.price
+            if reading.usage == NOTHING and not reading.asides:
+                amount: Nanos | None = Nanos(0)
+            elif price is None:
+                amount = None
+            else:
+                amount = cost(reading, price, self._aside(attempt.target))
+            total = None if total is None or amount is None else total + amount
+            if reading.source is not Source.NONE or shown.source is Source.NONE:
+                shown = Charge(
+                    usage=_whole(reading), source=reading.source, version=price.version if price else None
+                )
+        return replace(shown, cost=None if total is None else Nanos(total))
+
+    def reading(self, attempt: Attempt, call: Call) -> Reading:
+        """What an attempt used; estimated where it reached the provider and usage is missing."""
+        if attempt.status is not None and attempt.status >= 400:
+            return Reading()
+        reading = attempt.meter.finish()
+        if reading.source in (Source.REPORTED, Source.SALVAGED):
+            return reading
+        if call.kind in UNBILLED or attempt.code in UNSENT:
+            return Reading()
+        guess = estimate.guess_tokens(_text(call))
+        usage = replace(reading.usage, input=max(reading.usage.input, guess))
+        return replace(reading, usage=usage, source=Source.ESTIMATED)
+
+    def _aside(self, target: Target) -> Callable[[str], Price | None]:
+        now = self._clock.now_us()
+
+        def find(model: str) -> Price | None:
+            return self._book.find(target.provider_name, model, now)
+
+        return find
+
+
+UNSENT = frozenset(
+    {
+        Slug("upstream_unreachable"),
+        Slug("upstream_blocked"),
+        Slug("no_credential"),
+        Slug("upstream_busy"),
+        Slug("upstream_credential"),
+        Slug("overloaded"),
+    }
+)
+"""Codes of attempts that used nothing: the provider was not reached, or turned the call away."""
+
+
+def _whole(reading: Reading) -> Usage:
+    if not reading.asides:
+        return reading.usage
+    parts = [reading.usage, *(aside.usage for aside in reading.asides)]
+    return Usage(**{name: sum(getattr(part, name) for part in parts) for name in Usage.__dataclass_fields__})
+
+
+def _text(call: Call) -> bytes:
+    body = call.body
+    if isinstance(body, Document):
+        return write_object(body.open(Purpose.BOUND)).open(Purpose.BOUND)
+    return body.open(Purpose.BOUND)

@@ -1,0 +1,132 @@
+"""Money set aside before it is spent: hold, then settle or release, in this process's memory.
+
+Spent money of a key = what the store knows (base) + what this process settled and the store has not
+taken yet (fresh) + what is held for calls under way. The base is read again from time to time, so
+that processes on one store see each other's spending; see docs/limits.md for the bound.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from gateway.clock import Clock
+from gateway.contracts import Caller
+from gateway.errors import OverLimit
+from gateway.ledger import rates
+from gateway.names import Slug
+from gateway.records import Record
+from gateway.usage import Nanos
+
+SECOND_NS = 10**9
+
+
+class Hold:
+    """Money set aside for one call: the permit without which nothing is sent.
+
+    Ends exactly once, settled or released; every later settle or release does nothing.
+    """
+
+    __slots__ = ("amount", "ended", "id", "key_id")
+
+    def __init__(self, id: Slug, key_id: Slug, amount: Nanos) -> None:
+        self.id = id
+        self.key_id = key_id
+        self.amount = amount
+        self.ended = False
+
+    def __repr__(self) -> str:
+        return f"<hold of {self.amount} nanos>"
+
+
+class _Account:
+    __slots__ = ("base", "due_ns", "fresh", "held", "open")
+
+    def __init__(self) -> None:
+        self.base = 0
+        self.fresh = 0
+        self.held = 0
+        self.open = 0
+        self.due_ns = 0
+
+
+class Ledger:
+    """Holds of all keys of one process."""
+
+    def __init__(self, clock: Clock, spent: Mapping[Slug, Nanos] | None = None) -> None:
+        self._clock = clock
+        self._accounts: dict[Slug, _Account] = {}
+        self._holds: dict[Slug, Hold] = {}
+        self.refresh(spent or {})
+
+    def hold(self, caller: Caller, amount: Nanos, call: Slug) -> Hold:
+        """Set amount aside for a call.
+
+        Raises:
+            OverLimit: budget_exceeded when the key's cap does not cover it, rate_limited when calls
+                come too quickly.
+        """
+        account = self._accounts.get(caller.key_id)
+        if account is None:
+            account = self._accounts[caller.key_id] = _Account()
+        if caller.cap is not None and account.base + account.fresh + account.held + amount > caller.cap:
+            raise OverLimit("budget_exceeded", about="key")
+        if caller.rate is not None:
+            admitted, value = rates.admit(account.due_ns, self._clock.tick_ns(), caller.rate, burst(caller.rate))
+            if not admitted:
+                raise OverLimit("rate_limited", after_s=value / SECOND_NS, about="key")
+            account.due_ns = value
+        hold = Hold(call, caller.key_id, amount)
+        self._holds[call] = hold
+        account.held += amount
+        account.open += 1
+        return hold
+
+    def settle(self, hold: Hold, cost: Nanos | None) -> None:
+        """End a hold with what the call cost; None (no price known) releases it."""
+        if hold.ended:
+            return
+        hold.ended = True
+        del self._holds[hold.id]
+        account = self._accounts[hold.key_id]
+        account.held -= hold.amount
+        account.open -= 1
+        account.fresh += cost or 0
+
+    def release(self, hold: Hold) -> None:
+        """End a hold of a call that cost nothing."""
+        self.settle(hold, Nanos(0))
+
+    def stored(self, records: Iterable[Record]) -> None:
+        """The store has these records: their cost will be in the next base."""
+        for record in records:
+            account = self._accounts.get(record.key_id) if record.key_id is not None else None
+            if account is not None and record.cost_nanos:
+                moved = min(account.fresh, record.cost_nanos)
+                account.fresh -= moved
+                account.base += moved
+
+    def refresh(self, spent: Mapping[Slug, Nanos]) -> None:
+        """Take the store's sums as the new base; one never falls below what is known here."""
+        for key_id, nanos in spent.items():
+            account = self._accounts.get(key_id)
+            if account is None:
+                account = self._accounts[key_id] = _Account()
+            account.base = max(account.base, nanos)
+
+    @property
+    def held(self) -> Nanos:
+        """Money set aside now, over all keys."""
+        return Nanos(sum(hold.amount for hold in self._holds.values()))
+
+    @property
+    def open_holds(self) -> int:
+        """Calls with money set aside now."""
+        return len(self._holds)
+
+    def spent(self, key_id: Slug) -> Nanos:
+        """What a key has spent, held money not included."""
+        account = self._accounts.get(key_id)
+        return Nanos(account.base + account.fresh if account else 0)
+
+
+def burst(per_minute: int) -> int:
+    """Calls that may come at once: a sixth of a minute's worth, at least 1."""
+    return max(1, per_minute // 6)

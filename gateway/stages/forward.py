@@ -1,0 +1,189 @@
+"""Stage 5: ask the targets of the plan, and pass the answer on as it comes."""
+
+from gateway.clock import Clock
+from gateway.content import Content
+from gateway.contracts import Answer, Filter, Headers
+from gateway.dialects import DIALECTS
+from gateway.errors import (
+    ClientGone,
+    GatewayError,
+    OurError,
+    UpstreamAnswer,
+    UpstreamError,
+    UpstreamRefused,
+)
+from gateway.exchange import Attempt, Exchange, Target
+from gateway.ledger.charges import Charges
+from gateway.names import Slug
+from gateway.upstreams.pool import Pool, refused_key
+from gateway.usage import Nanos
+
+OK = Slug("ok")
+
+
+class Forward:
+    """Asks target after target until one answers; after the first byte to the client there is no other.
+
+    Args:
+        attempts: most requests for one call, over targets and credentials together.
+        whole_bytes: an answer that is not streamed is held up to this size, so that its cost can be
+            told in its headers; a larger one is passed on as it comes.
+        error_bytes: how much of a provider's error answer is read.
+    """
+
+    def __init__(
+        self, pool: Pool, charges: Charges, clock: Clock, attempts: int, whole_bytes: int, error_bytes: int
+    ) -> None:
+        self._pool = pool
+        self._charges = charges
+        self._clock = clock
+        self._attempts = attempts
+        self._whole_bytes = whole_bytes
+        self._error_bytes = error_bytes
+
+    async def __call__(self, exchange: Exchange) -> None:
+        """Reads call, plan, hold. Adds an Attempt for each request sent.
+
+        Raises:
+            UpstreamError: the last target's failure, before the first byte.
+            ClientGone: the client left.
+            OurError: no_credential.
+        """
+        failed: GatewayError = OurError("unavailable")
+        for target in exchange.plan.targets:
+            while len(exchange.attempts) < self._attempts:
+                try:
+                    await self._ask(target, exchange)
+                    return
+                except (UpstreamError, OurError) as error:
+                    if exchange.client.started:
+                        await self._break_off(exchange, error)
+                        raise
+                    failed = error
+                    if not isinstance(error, UpstreamError) or not error.retry:
+                        break
+                    if not (refused_key(error) and self._pool.spare(target.provider_name)):
+                        break
+            if isinstance(failed, UpstreamRefused):
+                break
+        raise failed
+
+    async def _ask(self, target: Target, exchange: Exchange) -> None:
+        call = exchange.call
+        dialect = DIALECTS[call.dialect]
+        credential = self._pool.pick(target.provider_name)
+        request = target.provider.request(call, target.model, credential.reveal() if credential else None)
+        attempt = Attempt(
+            target, dialect.meter(call), credential.id if credential else None, self._clock.tick_ns()
+        )
+        exchange.attempts.append(attempt)
+        if exchange.sent_ns is None:
+            exchange.sent_ns = attempt.sent_ns
+        try:
+            answer = await target.exit.open(request, exchange.hold)
+            try:
+                attempt.status = answer.status
+                if answer.status >= 300:
+                    raise await self._failure(target, answer)
+                ask_usage = call.stream and target.provider.asks_usage(call)
+                await self._relay(exchange, attempt, answer, dialect.filter(call, ask_usage))
+            finally:
+                target.exit.release(answer)
+        except GatewayError as error:
+            attempt.code = error.code
+            self._pool.report(target.provider_name, attempt.credential, error)
+            raise
+        attempt.code = OK
+        self._pool.report(target.provider_name, attempt.credential, None)
+
+    async def _relay(
+        self, exchange: Exchange, attempt: Attempt, answer: Answer, strip: Filter | None
+    ) -> None:
+        client, meter = exchange.client, attempt.meter
+        chunk = await answer.read()
+        exchange.first_byte_ns = self._clock.tick_ns()
+        client.extra.extend(self._headers(exchange, attempt))
+        if not exchange.call.stream:
+            await self._whole(exchange, attempt, answer, chunk)
+            return
+        await client.start(answer.status, answer.headers, None)
+        while chunk:
+            meter.feed(chunk)
+            if strip is not None:
+                chunk = strip.feed(chunk)
+            if chunk:
+                await client.write(chunk)
+            chunk = await answer.read()
+        if strip is not None and (rest := strip.finish()):
+            await client.write(rest)
+        if not meter.complete:
+            # The body ended cleanly but the answer did not: the client must be able to tell.
+            raise UpstreamError("upstream_cut")
+        await client.finish()
+
+    async def _whole(self, exchange: Exchange, attempt: Attempt, answer: Answer, chunk: bytes) -> None:
+        client, meter = exchange.client, attempt.meter
+        parts: list[bytes] = []
+        size = 0
+        while chunk:
+            meter.feed(chunk)
+            parts.append(chunk)
+            size += len(chunk)
+            if size > self._whole_bytes:
+                break
+            chunk = await answer.read()
+        else:
+            attempt.code = OK
+            client.extra.extend(self._money(exchange))
+            body = b"".join(parts)
+            await client.start(answer.status, answer.headers, len(body))
+            await client.write(body)
+            await client.finish()
+            return
+        await client.start(answer.status, answer.headers, None)
+        for part in parts:
+            await client.write(part)
+        parts.clear()
+        while chunk := await answer.read():
+            meter.feed(chunk)
+            await client.write(chunk)
+        await client.finish()
+
+    async def _failure(self, target: Target, answer: Answer) -> UpstreamError:
+        body = bytearray()
+        while len(body) < self._error_bytes and (chunk := await answer.read()):
+            body += chunk
+        content = Content(bytes(body[: self._error_bytes]))
+        error = target.provider.failure(answer.status, answer.headers, content)
+        error.answer = UpstreamAnswer(answer.status, answer.headers, content)
+        return error
+
+    async def _break_off(self, exchange: Exchange, error: GatewayError) -> None:
+        client, call = exchange.client, exchange.call
+        try:
+            if call.stream:
+                await client.write(DIALECTS[call.dialect].error_event(error, exchange.id, call))
+        except ClientGone:
+            pass
+        finally:
+            client.abort()
+
+    def _headers(self, exchange: Exchange, attempt: Attempt) -> Headers:
+        sent_ns = exchange.sent_ns or exchange.began_ns
+        return (
+            ("x-gateway-model", attempt.target.name),
+            ("x-gateway-route", exchange.plan.reason),
+            ("x-gateway-task", exchange.labels.task),
+            ("x-gateway-attempts", str(len(exchange.attempts))),
+            ("x-gateway-overhead-us", str((sent_ns - exchange.began_ns) // 1000)),
+        )
+
+    def _money(self, exchange: Exchange) -> Headers:
+        charge = self._charges.of(exchange)
+        return () if charge.cost is None else (("x-gateway-cost-usd", dollars(charge.cost)),)
+
+
+def dollars(nanos: Nanos) -> str:
+    """An amount as a decimal string: 1500 nano-dollars are 0.0000015."""
+    whole, rest = divmod(nanos, 10**9)
+    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".") if rest else str(whole)

@@ -1,0 +1,132 @@
+"""Which target serves a model's name: the configuration first, then the price book's catalogue."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from gateway.clock import Clock
+from gateway.contracts import Rights
+from gateway.exchange import Target
+from gateway.ledger.prices import PriceBook
+from gateway.names import UNKNOWN, Slug, is_name
+from gateway.upstreams.pool import Loaded, Pool
+
+REMEMBERED = 4096
+"""Resolved names that are kept; beyond that all are forgotten and found again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A model named in the configuration."""
+
+    name: Slug
+    provider: Slug
+    model: str  # the provider's own name for it
+    tier: Slug | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A model as the model lists show it."""
+
+    name: Slug
+    provider: Slug
+    context: int | None
+    max_output: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    loaded: Loaded
+    model: str
+    name: Slug
+    asked: Slug
+    tier: Slug | None
+
+
+class Catalogue:
+    """Finds targets by name. Only names the configuration or the price book knows are ever stored."""
+
+    def __init__(self, pool: Pool, book: PriceBook, models: Mapping[Slug, Model], clock: Clock) -> None:
+        self._pool = pool
+        self._book = book
+        self._models = models
+        self._clock = clock
+        self._places: dict[tuple[str, Slug | None], _Place | None] = {}
+
+    def resolve(self, asked: str, prefers: Slug | None = None) -> tuple[Target, Slug] | None:
+        """The target that serves a name, and the name as a record may show it.
+
+        Args:
+            asked: the client's text: a model, or "provider/model".
+            prefers: the provider tried first for a bare model name.
+        """
+        key = (asked, prefers)
+        if key in self._places:
+            place = self._places[key]
+        else:
+            if len(self._places) >= REMEMBERED:
+                self._places.clear()
+            place = self._places[key] = self._find(asked, prefers)
+        if place is None:
+            return None
+        target = Target(
+            name=place.name,
+            provider_name=place.loaded.name,
+            provider=place.loaded.provider,
+            model=place.model,
+            exit=place.loaded.exit,
+            price=self._book.find(place.loaded.name, place.model, self._clock.now_us()),
+            tier=place.tier,
+        )
+        return target, place.asked
+
+    def listed(self, rights: Rights | None = None) -> Iterator[Listed]:
+        """Every model that is offered, by name."""
+        seen: set[str] = set()
+        for model in sorted(self._models.values(), key=lambda one: one.name):
+            seen.add(model.name)
+            yield self._listed(model.name, model.provider, model.model)
+        for loaded in self._pool.all():
+            for name in self._book.models(loaded.name):
+                public = name if self._book.catalogue.get(name) == loaded.name else f"{loaded.name}/{name}"
+                if public not in seen and is_name(public):
+                    yield self._listed(Slug(public), loaded.name, name)
+
+    def max_output(self, target: Target) -> int | None:
+        """The most tokens the target's model writes, where known."""
+        limits = self._book.limits(target.provider_name, target.model)
+        return limits[1] if limits else None
+
+    def _listed(self, name: Slug, provider: Slug, model: str) -> Listed:
+        limits = self._book.limits(provider, model) or (None, None)
+        return Listed(name=name, provider=provider, context=limits[0], max_output=limits[1])
+
+    def _find(self, asked: str, prefers: Slug | None) -> _Place | None:
+        if is_name(asked) and (model := self._models.get(Slug(asked))) is not None:
+            loaded = self._pool.get(model.provider)
+            if loaded is not None:
+                return _Place(loaded, model.model, _join(loaded, model.model), model.name, model.tier)
+        if prefers is not None and (loaded := self._pool.get(prefers)) and self._knows(loaded, asked):
+            return self._place(loaded, asked, asked)
+        home = self._book.catalogue.get(asked)
+        if home is not None and (loaded := self._pool.get(home)):
+            return self._place(loaded, asked, asked)
+        provider, slash, model_name = asked.partition("/")
+        if slash and model_name and (loaded := self._pool.get(provider)):
+            return self._place(loaded, model_name, asked)
+        if prefers is not None and (loaded := self._pool.get(prefers)):
+            return self._place(loaded, asked, asked)
+        return None
+
+    def _place(self, loaded: Loaded, model: str, asked: str) -> _Place:
+        known = self._knows(loaded, model)
+        name = _join(loaded, model) if known else Slug(f"{loaded.name}/{UNKNOWN}")
+        return _Place(loaded, model, name, Slug(asked) if known and is_name(asked) else UNKNOWN, None)
+
+    def _knows(self, loaded: Loaded, model: str) -> bool:
+        return self._book.find(loaded.name, model, self._clock.now_us()) is not None
+
+
+def _join(loaded: Loaded, model: str) -> Slug:
+    text = f"{loaded.name}/{model}"
+    return Slug(text) if is_name(text) else Slug(f"{loaded.name}/{UNKNOWN}")

@@ -1,0 +1,36 @@
+"""Targets in a fixed order: the next one when the one before fails."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.contracts import Choice, Question, Router
+from gateway.names import Slug
+
+REASON = Slug("fallback")
+
+
+class Fallback:
+    """Keeps the declared order; targets that are known to be down come last."""
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Config:
+        """targets: models, or provider/model, the best first."""
+
+        targets: tuple[str, ...]
+
+    def __init__(self, config: Config) -> None:
+        self._targets = tuple(Slug(target) for target in config.targets)
+
+    def targets(self) -> tuple[str, ...]:
+        """All targets, the best first."""
+        return self._targets
+
+    def plan(self, question: Question) -> Choice:
+        """The declared order, healthy targets first."""
+        known = [name for name in self._targets if name in question.candidates]
+        order = sorted(known, key=lambda name: not question.candidates[name].healthy)
+        return Choice(order=tuple(order), reason=REASON)
+
+
+if TYPE_CHECKING:
+    _: type[Router] = Fallback
