@@ -1,8 +1,10 @@
 """Record: what is kept of a call. Numbers, names and nothing else."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from enum import StrEnum
-from typing import Final
+from enum import Enum, StrEnum
+from operator import attrgetter
+from typing import Any, Final, get_args, get_type_hints
 
 from gateway.names import Slug
 from gateway.usage import Nanos, Source
@@ -108,12 +110,45 @@ class Record:
     source: Origin = Origin.PROXIED
 
     def __post_init__(self) -> None:
-        for name in NAMES:
-            if type(getattr(self, name)) not in _ALLOWED:
-                raise TypeError(f"{name} is neither a number nor a name")
+        if not _ALLOWED.issuperset(map(type, VALUES(self))):  # two records a call: the quick way first
+            for name in NAMES:
+                if type(getattr(self, name)) not in _ALLOWED:
+                    raise TypeError(f"{name} is neither a number nor a name")
 
 
 _ALLOWED: Final = frozenset({int, bool, Slug, PathKind, Outcome, Origin, Source, type(None)})
 
 NAMES: Final = tuple(field.name for field in fields(Record))
 """The columns, in order."""
+
+VALUES: Final[Callable[[Record], tuple[Any, ...]]] = attrgetter(*NAMES)
+"""A record's values, in the order of NAMES."""
+
+
+def restore(values: Sequence[Any]) -> Record:
+    """The Record whose values, in the order of NAMES, a journal or a store has kept.
+
+    Raises:
+        ValueError, TypeError: a value is not one that its column may have. It is not quoted.
+    """
+    try:
+        return Record(
+            **{
+                name: value if value is None or read is None else read(value)
+                for name, read, value in zip(NAMES, _READERS, values, strict=True)
+            }
+        )
+    except ValueError:
+        raise ValueError("not the values of a record") from None
+
+
+def _reader(hint: Any) -> Callable[[Any], Any] | None:
+    """What turns a kept value into the type of its field; None where it is kept as it is."""
+    (kind,) = set(get_args(hint) or [hint]) - {type(None)}
+    if kind is Slug or kind is bool or (isinstance(kind, type) and issubclass(kind, Enum)):
+        return kind
+    return None
+
+
+_hints = get_type_hints(Record)
+_READERS: Final = tuple(_reader(_hints[name]) for name in NAMES)
