@@ -1,0 +1,207 @@
+"""Directory: every usable key in memory, by digest; and Refresher, which keeps it as the store is."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from gateway import log
+from gateway.accounts import grammar, keys, scopes, tree
+from gateway.accounts.scopes import EVERYTHING, Grant
+from gateway.clock import Clock, SystemClock
+from gateway.contracts import Accounts, AccountStore, Caller, KeyRow, NodeRow, StoreError
+from gateway.names import Slug
+
+# A key is found with one HMAC and one look-up, whether it is right, wrong, revoked or expired: each
+# takes the same path. Text that cannot be a key by its length is refused before that.
+#
+# What cannot be understood is closed: a key is left out when its own scopes or those of a node above
+# it do not parse, when a node above it is missing or disabled, and when it was revoked.
+
+FOREVER_MS: Final = 2**62
+_AT_ONCE: Final = 100
+"""Keys taken over before the event loop gets a turn: about a millisecond."""
+
+
+class _Entry(NamedTuple):
+    digest: str
+    until_ms: int
+    caller: Caller | None
+
+
+class _Place(NamedTuple):
+    """What a node hands down to its keys."""
+
+    path: tuple[Slug, ...]
+    org: Slug | None
+    project: Slug | None
+    grant: Grant
+
+
+_NOBODY: Final = _Entry("0" * 64, 0, None)
+_Pairs = dict[Slug, list[tuple[str, str]]]
+
+
+class Directory:
+    """Answers who a presented key stands for.
+
+    Args:
+        pepper: the secret that the digests in the store are made with.
+    """
+
+    def __init__(self, pepper: bytes, clock: Clock | None = None) -> None:
+        self._pepper = pepper
+        self._clock = clock or SystemClock()
+        self._entries: dict[str, _Entry] = {}
+        self.version: int | None = None
+        """The version of the accounts in here; None before the first were loaded."""
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def find(self, presented: str) -> Caller | None:
+        """The caller whose key this is; None if there is none, or its time is over."""
+        if len(presented) != keys.LENGTH or not presented.isascii():
+            return None
+        digest = keys.digest(self._pepper, presented)
+        entry = self._entries.get(digest, _NOBODY)
+        alive = entry.until_ms > self._clock.now_us() // 1000
+        return entry.caller if keys.same(entry.digest, digest) & alive else None
+
+    def replace(self, accounts: Accounts) -> None:
+        """Take over a reading of the store, at once."""
+        for _ in self.replacing(accounts):
+            pass
+
+    def replacing(self, accounts: Accounts) -> Iterator[None]:
+        """The same in steps of about a millisecond; nothing changes before the last."""
+        reading = _Reading(accounts)
+        entries: dict[str, _Entry] = {}
+        for number, row in enumerate(accounts.keys):
+            if number % _AT_ONCE == 0:
+                yield
+            entry = reading.entry(row)
+            if entry is not None:
+                entries[row.digest] = entry
+        self._entries = entries
+        self.version = accounts.version
+
+
+class _Reading:
+    """Turns rows into entries; what nodes hand down is worked out once for each."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._nodes = {row.id: row for row in accounts.nodes}
+        self._pairs: _Pairs = defaultdict(list)
+        for row in accounts.scopes:
+            self._pairs[row.owner].append((row.what, row.value))
+        self._places: dict[Slug, _Place | None] = {}
+        self._grants: dict[Slug, Grant | None] = {}
+
+    def entry(self, row: KeyRow) -> _Entry | None:
+        """None for a key that cannot be used."""
+        if row.revoked_ms is not None:
+            return None
+        place = self._place(row.node)
+        own = self._grant(row.id, True)
+        if place is None or own is None:
+            return None
+        grant = scopes.narrow(place.grant, own)
+        caller = Caller(
+            key_id=row.id,
+            key_name=row.name,
+            path=place.path,
+            org=place.org,
+            project=place.project,
+            rights=grant.rights,
+            cap=grant.cap,
+            rate=grant.rate,
+        )
+        ends = [at_ms for at_ms in (row.expires_ms, grant.rights.expires_ms) if at_ms is not None]
+        return _Entry(row.digest, min(ends, default=FOREVER_MS), caller)
+
+    def _place(self, node: Slug) -> _Place | None:
+        if node not in self._places:
+            self._places[node] = self._find_place(node)
+        return self._places[node]
+
+    def _find_place(self, node: Slug) -> _Place | None:
+        try:
+            path = tree.path(self._nodes, node)
+        except tree.TreeError as error:
+            log.fact("accounts.broken_tree", log.Level.ERROR, node=node, error=error.code)
+            return None
+        grants = [self._node_grant(row) for row in path]
+        if any(row.disabled for row in path):
+            return None
+        known = [grant for grant in grants if grant is not None]
+        if len(known) < len(path):
+            return None
+        return _Place(
+            path=tuple(row.id for row in path),
+            org=tree.nearest(path, tree.ORGANISATION),
+            project=tree.nearest(path, tree.PROJECT),
+            grant=scopes.intersect(known),
+        )
+
+    def _node_grant(self, row: NodeRow) -> Grant | None:
+        if row.id not in self._grants:
+            self._grants[row.id] = self._grant(row.id, False)
+        return self._grants[row.id]
+
+    def _grant(self, owner: Slug, of_key: bool) -> Grant | None:
+        pairs = self._pairs.get(owner)
+        if pairs is None:
+            return _PLAIN_KEY if of_key else EVERYTHING
+        try:
+            return scopes.grant(grammar.read(pairs), of_key)
+        except grammar.ScopeError as error:
+            log.fact("accounts.broken_scope", log.Level.ERROR, owner=owner, scope=error.what)
+            return None
+
+
+_PLAIN_KEY: Final = scopes.grant(grammar.Level(), True)
+
+
+class Refresher:
+    """Reads the store's version several times a second and takes over what changed.
+
+    Runs in every process, so that a revoked key ends in all of them within a second. While the
+    store cannot be read, everything stays as it was: an outage must not turn keys away.
+    """
+
+    def __init__(self, store: AccountStore, directory: Directory, interval_s: float = 0.25) -> None:
+        self._store = store
+        self._directory = directory
+        self._interval_s = interval_s
+        self._failing = False
+
+    async def load(self) -> None:
+        """Take over the store's accounts now, if they are newer than what is known.
+
+        Raises:
+            StoreError: they cannot be read.
+        """
+        if await self._store.version() == self._directory.version:
+            return
+        accounts = await self._store.load()
+        for _ in self._directory.replacing(accounts):
+            await asyncio.sleep(0)
+
+    async def run(self) -> None:
+        """Refresh until cancelled."""
+        while True:
+            await asyncio.sleep(self._interval_s)
+            await self._try()
+
+    async def _try(self) -> None:
+        try:
+            await self.load()
+        except StoreError:
+            if not self._failing:
+                log.fact("accounts.store_unreachable", log.Level.WARNING)
+            self._failing = True
+            return
+        if self._failing:
+            log.fact("accounts.store_back")
+        self._failing = False

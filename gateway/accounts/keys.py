@@ -1,0 +1,104 @@
+"""Callers' keys: making them, telling them from garbage, and the digest that is all we keep of one."""
+
+import hmac
+import os
+import string
+from collections.abc import Sequence
+from typing import Final
+from zlib import crc32
+
+from gateway.clock import Clock, SystemClock
+from gateway.content import Purpose, Secret
+from gateway.contracts import KeyRow, ScopeRow, Store
+from gateway.names import Slug
+
+# A key is "tg_", 43 base62 digits of 256 random bits, and 6 base62 digits of the CRC-32 of all that.
+# The mark lets secret scanners find lost keys; the checksum lets them, and us, tell a key from text
+# that only looks like one. It is no secret and adds none.
+
+MARK: Final = "tg_"
+LENGTH: Final = 52
+"""Characters of every key."""
+
+_DIGITS: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_RANDOM_BYTES: Final = 32
+_RANDOM_DIGITS: Final = 43  # 62 ** 43 is just above 2 ** 256
+_CHECK_DIGITS: Final = 6  # 62 ** 6 is above 2 ** 32
+_SHOWN: Final = len(MARK) + 4
+
+
+def make() -> tuple[Secret, Slug, Slug]:
+    """A new key, with its first seven and last four characters for recognition."""
+    body = MARK + _base62(int.from_bytes(os.urandom(_RANDOM_BYTES), "big"), _RANDOM_DIGITS)
+    text = body + _base62(crc32(body.encode()), _CHECK_DIGITS)
+    return Secret(text), Slug(text[:_SHOWN]), Slug(text[-4:])
+
+
+def well_formed(text: str) -> bool:
+    """Whether this can be a key of ours: length, alphabet, checksum. No secret is involved."""
+    if len(text) != LENGTH or not text.startswith(MARK):
+        return False
+    body = text[:-_CHECK_DIGITS]
+    if not (text.isascii() and text[len(MARK) :].isalnum()):
+        return False
+    return text[-_CHECK_DIGITS:] == _base62(crc32(body.encode()), _CHECK_DIGITS)
+
+
+def digest(pepper: bytes, text: str) -> str:
+    """64 hex digits of HMAC-SHA-256 (RFC 2104) of a key."""
+    return hmac.digest(pepper, text.encode(), "sha256").hex()
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two digests are equal, in a time that does not depend on where they differ."""
+    return hmac.compare_digest(one, other)
+
+
+async def create_key(
+    store: Store,
+    pepper: bytes,
+    node: Slug,
+    name: Slug,
+    scopes: Sequence[tuple[Slug, str]] = (),
+    *,
+    expires_ms: int | None = None,
+    clock: Clock | None = None,
+) -> tuple[KeyRow, Secret]:
+    """Make a key below a node and store its row; the clear key exists only in what is returned.
+
+    Args:
+        scopes: (what, value) pairs as gateway.accounts.scopes.parse checked them.
+
+    Raises:
+        StoreError: the store cannot write.
+    """
+    clear, row = _new_row(pepper, node, name, expires_ms, clock)
+    rows = [ScopeRow(owner=row.id, what=what, value=value) for what, value in scopes]
+    await store.accounts.put(keys=[row], scopes=rows)
+    return row, clear
+
+
+def _new_row(
+    pepper: bytes, node: Slug, name: Slug, expires_ms: int | None, clock: Clock | None
+) -> tuple[Secret, KeyRow]:
+    clear, prefix, last4 = make()
+    now_ms = (clock or SystemClock()).now_us() // 1000
+    row = KeyRow(
+        id=Slug(f"key-{os.urandom(8).hex()}"),
+        node=node,
+        name=name,
+        digest=digest(pepper, clear.open(Purpose.AUTH)),
+        prefix=prefix,
+        last4=last4,
+        created_ms=now_ms,
+        expires_ms=expires_ms,
+    )
+    return clear, row
+
+
+def _base62(number: int, digits: int) -> str:
+    text = []
+    for _ in range(digits):
+        number, digit = divmod(number, 62)
+        text.append(_DIGITS[digit])
+    return "".join(reversed(text))
