@@ -97,16 +97,18 @@ class _Reading:
             self._pairs[row.owner].append((row.what, row.value))
         self._places: dict[Slug, _Place | None] = {}
         self._grants: dict[Slug, Grant | None] = {}
+        self._key_grants: dict[tuple[Slug, tuple[tuple[str, str], ...]], Grant] = {}
 
     def entry(self, row: KeyRow) -> _Entry | None:
         """None for a key that cannot be used."""
         if row.revoked_ms is not None:
             return None
         place = self._place(row.node)
-        own = self._grant(row.id, True)
-        if place is None or own is None:
+        if place is None:
             return None
-        grant = scopes.narrow(place.grant, own)
+        grant = self._key_grant(row, place)
+        if grant is None:
+            return None
         caller = Caller(
             key_id=row.id,
             key_name=row.name,
@@ -117,8 +119,17 @@ class _Reading:
             cap=grant.cap,
             rate=grant.rate,
         )
-        ends = [at_ms for at_ms in (row.expires_ms, grant.rights.expires_ms) if at_ms is not None]
-        return _Entry(row.digest, min(ends, default=FOREVER_MS), caller)
+        until_ms = FOREVER_MS if row.expires_ms is None else row.expires_ms
+        if grant.rights.expires_ms is not None:
+            until_ms = min(until_ms, grant.rights.expires_ms)
+        return _Entry(row.digest, until_ms, caller)
+
+    def _key_grant(self, row: KeyRow, place: _Place) -> Grant | None:
+        pairs = tuple(self._pairs.get(row.id, ()))
+        known = self._key_grants.get((row.node, pairs))
+        if known is None and (own := self._grant(row.id, True)) is not None:
+            known = self._key_grants[(row.node, pairs)] = scopes.narrow(place.grant, own)
+        return known
 
     def _place(self, node: Slug) -> _Place | None:
         if node not in self._places:
