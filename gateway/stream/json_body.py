@@ -29,6 +29,8 @@ CONTROL_FIELDS: Final = frozenset(
 )  # fmt: skip
 """Fields by which other gateways let a caller choose an address, a key or a provider: never sent on."""
 
+_PARAMETERS: Final = ("", "charset=utf-8", 'charset="utf-8"', "charset=utf8")
+
 _LEAST: Final = -(2**63)
 _MOST: Final = 2**64 - 1
 _RUN: Final = b"0" * 19  # the fewest digits of an integer that 64 bits may not hold
@@ -57,6 +59,19 @@ def read_object(content: Content) -> Document:
         for name in CONTROL_FIELDS:
             tree.pop(name, None)
     return Document(tree, len(body))
+
+
+def check_content_type(content_type: str) -> None:
+    """Only JSON in UTF-8 is read, and it must be called so.
+
+    Raises:
+        CallerError: unsupported_media_type.
+    """
+    if content_type == "application/json":
+        return
+    kind, *parameters = content_type.lower().replace(" ", "").split(";")
+    if kind != "application/json" or any(part not in _PARAMETERS for part in parameters):
+        raise CallerError("unsupported_media_type")
 
 
 def write_object(tree: Mapping[str, Any]) -> Content:
