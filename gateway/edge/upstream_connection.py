@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
+from typing import cast
 
 from gateway.edge.timers import Deadline, Wheel
 from gateway.errors import UpstreamError, UpstreamTimeout
@@ -203,10 +204,9 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected, with TLS where that is asked for."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
         if self.lost:
-            transport.abort()
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the answer, or of nothing that was asked for."""
