@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.contracts import Dialect
-from gateway.dialects import openai_chat
+from gateway.dialects import (
+    anthropic_count,
+    anthropic_messages,
+    gemini_count,
+    gemini_embed,
+    gemini_generate,
+    openai_chat,
+)
 from gateway.names import Slug
 from gateway.records import PathKind
 
@@ -14,7 +21,12 @@ DIALECTS: Final[dict[Slug, Dialect]] = {
     # OpenAI's family, also Groq's
     openai_chat.NAME: openai_chat,
     # Anthropic's family
+    anthropic_messages.NAME: anthropic_messages,
+    anthropic_count.NAME: anthropic_count,
     # Gemini's family
+    gemini_generate.NAME: gemini_generate,
+    gemini_embed.NAME: gemini_embed,
+    gemini_count.NAME: gemini_count,
 }
 
 

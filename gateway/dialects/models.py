@@ -66,7 +66,7 @@ def single_model(family: Slug, model: Listed) -> bytes:
 
 
 def _openai(model: Listed) -> dict[str, Any]:
-    """Source: OpenAI's API reference, Models; context_window and max_completion_tokens are named as Groq's."""
+    """Source: OpenAI's API reference, Models; for context_window and max_completion_tokens, Groq's."""
     return _known({
         "id": model.name,
         "object": "model",
@@ -94,14 +94,14 @@ def _anthropic(model: Listed) -> dict[str, Any]:
 
 def _gemini(model: Listed) -> dict[str, Any]:
     """Source: Gemini API reference, models. Nothing of ours is added: its types are closed."""
-    methods = ["embedContent", "batchEmbedContents"] if model.embeds else ["generateContent", "streamGenerateContent"]
+    texts, vectors = ("generateContent", "streamGenerateContent"), ("embedContent", "batchEmbedContents")
     return _known({
         "name": f"models/{model.name}",
         "version": "001",
         "displayName": model.name,
         "inputTokenLimit": model.context,
         "outputTokenLimit": model.max_output,
-        "supportedGenerationMethods": [*methods, "countTokens"],
+        "supportedGenerationMethods": [*(vectors if model.embeds else texts), "countTokens"],
     })  # fmt: skip
 
 

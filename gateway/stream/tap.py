@@ -5,6 +5,7 @@ from typing import Any, Final, Protocol
 
 import orjson
 
+from gateway.stream.json_array import Elements
 from gateway.stream.sse import LIMIT, Frames
 from gateway.usage import LIMIT as MOST_UNITS
 from gateway.usage import Reading, Source, Usage
@@ -74,13 +75,18 @@ class Reader(Protocol):
 
 
 class EventMeter:
-    """Meters an answer in server-sent events."""
+    """Meters an answer in server-sent events.
+
+    Args:
+        limit: bytes of the largest event to hold.
+        cutter: cuts the body into events where they are not server-sent ones; with a limit of its own.
+    """
 
     __slots__ = ("_bytes", "_frames", "_marks", "_reader", "_text", "_texts")
 
-    def __init__(self, reader: Reader, limit: int = LIMIT) -> None:
+    def __init__(self, reader: Reader, limit: int = LIMIT, cutter: Elements | None = None) -> None:
         self._reader = reader
-        self._frames = Frames(limit)
+        self._frames: Frames | Elements = Frames(limit) if cutter is None else cutter
         self._marks = tuple((mark, mark + b":null") for mark in reader.marks)
         self._texts = reader.texts
         self._text = TextCount()
