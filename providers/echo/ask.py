@@ -72,6 +72,8 @@ class Ask:
         forced: a tool must be called: its name, "*" for any of them, "" for none.
         schema: of a structured answer; {} when only JSON was asked for; None for free text.
         answered: the last turn is the result of a tool.
+        others: parts that are not text.
+        extra: what only the dialect itself understands.
     """
 
     model: str
@@ -87,6 +89,8 @@ class Ask:
     schema: Any = None
     answered: bool = False
     turns: int = 1
+    others: int = 0
+    extra: Any = None
 
     @property
     def seed(self) -> str:
@@ -126,7 +130,7 @@ class Composed:
 
 def heed(text: str, orders: Orders) -> tuple[str, Orders]:
     """The text to echo and the orders that hold for it."""
-    return obey(text, orders) if MARK in text else (text, orders)
+    return obey(text, orders) if MARK in text and orders.obeys else (text, orders)
 
 
 def compose(ask: Ask, dumps: Any) -> Composed:

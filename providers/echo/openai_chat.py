@@ -3,11 +3,21 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from orjson import dumps
-
-from gateway.providers.echo.ask import CREATED, Ask, Composed, Tally, Tool, ToolCall, Usage, compose, heed, pieces
+from gateway.providers.echo.ask import (
+    CREATED,
+    Ask,
+    Composed,
+    Tally,
+    Tool,
+    ToolCall,
+    Usage,
+    compose,
+    heed,
+    pieces,
+)
 from gateway.providers.echo.orders import Orders
 from gateway.providers.echo.reply import EVENTS, Reply, whole
+from orjson import dumps
 
 DONE: Final = b"data: [DONE]\n\n"
 
@@ -15,8 +25,12 @@ _FINISH: Final = {"stop": "stop", "length": "length", "tools": "tool_calls"}
 _FORCED: Final = {"required": "*", "any": "*"}
 
 
-def read(tree: dict[str, Any], orders: Orders) -> Ask:
-    """Understand a request. A tree of a wrong shape raises TypeError, KeyError, ValueError or AttributeError."""
+def read(tree: dict[str, Any], orders: Orders, path: str) -> Ask:
+    """Understand a request.
+
+    Raises:
+        TypeError, KeyError, ValueError, AttributeError, IndexError: the tree has not the shape of one.
+    """
     tally = Tally()
     messages = tree["messages"]
     for message in messages:
@@ -47,12 +61,12 @@ def read(tree: dict[str, Any], orders: Orders) -> Ask:
     )
 
 
-def answer(ask: Ask, groq: bool = False) -> Reply:
+def answer(ask: Ask) -> Reply:
     """The answer, whole or streamed.
 
-    Args:
-        groq: as Groq gives it: with x_groq, and with usage on a stream unasked.
+    The order poses=groq gives it as Groq does: with x_groq, and with usage on a stream unasked.
     """
+    groq = ask.orders.poses == "groq"
     composed = compose(ask, dumps)
     if ask.stream:
         events = _events(ask, composed, groq)

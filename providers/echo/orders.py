@@ -42,6 +42,8 @@ class Orders:
     finish: str = ""
     tier: str = ""
     poses: str = ""
+    torn: int = 0
+    obeys: bool = True
 
     @property
     def disturbs(self) -> bool:
@@ -75,6 +77,7 @@ _COUNTS: Final = {
     "error": (0, 10**6),
     "end": (0, 10**6),
     "stall": (0, 10**6),
+    "torn": (0, 1),
     "no_end": (0, 1),
     "no_usage": (0, 1),
     "zero_usage": (0, 1),
@@ -102,23 +105,32 @@ def obey(text: str, orders: Orders) -> tuple[str, Orders]:
     return rest, parse(found[1], orders)
 
 
-def parse(directive: str, orders: Orders = NO_ORDERS) -> Orders:
-    """Orders from "name=value,name=value". A bare name means 1."""
+def parse(directive: str, orders: Orders = NO_ORDERS, *, strict: bool = False) -> Orders:
+    """Orders from "name=value,name=value". A bare name means 1.
+
+    Raises:
+        ValueError: only when strict: a name or a value is not known. The text does not quote it.
+    """
     changes: dict[str, float | int | str] = {}
     for word in directive.split(","):
-        name, _, value = word.partition("=")
-        value = value.rstrip(".:") or "1"
-        if name == "fault" and value.isdecimal():
-            name = "status"
-        if name in _TEXTS:
-            changes[name] = value
-            continue
+        name, _, value = word.strip().partition("=")
         try:
-            if name in _SECONDS:
-                changes[name] = min(max(float(value), 0.0), LONGEST_S)
-            elif name in _COUNTS:
-                low, high = _COUNTS[name]
-                changes[name] = min(max(int(value), low), high)
-        except ValueError:
+            name, meant = _understand(name, value.rstrip(".:") or "1")
+        except (ValueError, KeyError):
+            if strict:
+                raise ValueError("defaults: expected name=value,… as in the table of orders") from None
             continue
+        changes[name] = meant
     return replace(orders, **changes)  # type: ignore[arg-type]
+
+
+def _understand(name: str, value: str) -> tuple[str, float | int | str]:
+    if name == "fault" and value.isdecimal():
+        name = "status"
+    if name in _TEXTS:
+        return name, value
+    if name in _SECONDS:
+        seconds = float(value)
+        return name, min(max(seconds, 0.0), LONGEST_S) if seconds == seconds else 0.0
+    low, high = _COUNTS[name]
+    return name, min(max(int(value), low), high)
