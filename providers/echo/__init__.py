@@ -113,7 +113,7 @@ class Echo:
             UpstreamError: so it was ordered.
         """
         name, _, path = request.url.removeprefix(PLACE).partition("/")
-        voice = VOICES[name]
+        voice = VOICES[Slug(name)]
         ask = self._read(voice, request, "/" + path)
         if ask is None:
             return self._answered(voice, 400, refusal(voice.family, 400, None), NO_ORDERS)

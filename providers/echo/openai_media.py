@@ -61,10 +61,11 @@ def answer_embeddings(ask: Ask) -> Reply:
     """Vectors as numbers or as base64."""
     tree, inputs = ask.extra
     vectors = [vector(one if isinstance(one, str) else str(one), tree.get("dimensions")) for one in inputs]
-    coded: list[Any] = (
-        [packed(one) for one in vectors] if tree.get("encoding_format") == "base64" else vectors
-    )
-    data = [{"object": "embedding", "index": at, "embedding": one} for at, one in enumerate(coded)]
+    by_text = tree.get("encoding_format") == "base64"
+    data = [
+        {"object": "embedding", "index": at, "embedding": packed(one) if by_text else one}
+        for at, one in enumerate(vectors)
+    ]
     body: dict[str, Any] = {"object": "list", "data": data, "model": ask.model}
     if not ask.orders.no_usage:
         tokens = _input(ask)
@@ -261,7 +262,7 @@ def answer_moderations(ask: Ask) -> Reply:
         "flagged": flagged,
         "categories": dict.fromkeys(_CATEGORIES, flagged),
         "category_scores": dict.fromkeys(_CATEGORIES, 0.9 if flagged else 0.0001),
-        "category_applied_input_types": dict.fromkeys(_CATEGORIES, ["text"]),
+        "category_applied_input_types": {name: ["text"] for name in _CATEGORIES},
     }
     body = {"id": f"modr-echo{ask.seed}", "model": ask.model, "results": [result] * ask.choices}
     return whole(dumps(body), JSON)

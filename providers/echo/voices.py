@@ -55,7 +55,7 @@ def _anthropic(answer: Callable[[Ask], Reply]) -> Voice:
     return Voice("anthropic", anthropic.read, answer, "request-id", _ALLOWANCE)
 
 
-VOICES: Final[Mapping[str, Voice]] = MappingProxyType(
+VOICES: Final[Mapping[Slug, Voice]] = MappingProxyType(
     {
         Slug("openai_chat"): _openai(openai_chat.read, openai_chat.answer),
         Slug("openai_responses"): _openai(openai_responses.read, openai_responses.answer),
