@@ -1,7 +1,7 @@
 """Groq: OpenAI's chat dialect, with usage on every stream unasked."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gateway.providers.asking import ask, checked_url
 from gateway.providers.failures import classify
@@ -11,6 +11,8 @@ from gateway.content import Content, Secret
 from gateway.contracts import Call, Headers, UpstreamRequest
 from gateway.errors import UpstreamError
 from gateway.names import Slug
+
+GROQ_SPEAKS: Final = SPEAKS - {"openai_images", "openai_moderations"}
 
 
 class Groq:
@@ -27,8 +29,8 @@ class Groq:
 
     @property
     def speaks(self) -> frozenset[Slug]:
-        """OpenAI's dialects."""
-        return SPEAKS
+        """OpenAI's dialects but for images and moderations."""
+        return GROQ_SPEAKS
 
     def request(self, call: Call, model: str, key: Secret | None) -> UpstreamRequest:
         """The call with our key as bearer."""

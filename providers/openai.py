@@ -11,7 +11,12 @@ from gateway.contracts import Call, Headers, UpstreamRequest
 from gateway.errors import UpstreamError
 from gateway.names import Slug
 
-SPEAKS: Final = frozenset({Slug("openai_chat"), Slug("openai_responses"), Slug("openai_embeddings")})
+SPEAKS: Final = frozenset(
+    Slug("openai_" + what)
+    for what in (
+        "chat", "responses", "embeddings", "images", "speech", "transcription", "moderations",
+    )  # fmt: skip
+)
 
 
 class OpenAI:
