@@ -13,6 +13,12 @@ from gateway.dialects import (
     gemini_embed,
     gemini_generate,
     openai_chat,
+    openai_embeddings,
+    openai_images,
+    openai_moderations,
+    openai_responses,
+    openai_speech,
+    openai_transcription,
 )
 from gateway.names import Slug
 from gateway.records import PathKind
@@ -20,6 +26,12 @@ from gateway.records import PathKind
 DIALECTS: Final[dict[Slug, Dialect]] = {
     # OpenAI's family, also Groq's
     openai_chat.NAME: openai_chat,
+    openai_responses.NAME: openai_responses,
+    openai_embeddings.NAME: openai_embeddings,
+    openai_images.NAME: openai_images,
+    openai_speech.NAME: openai_speech,
+    openai_transcription.NAME: openai_transcription,
+    openai_moderations.NAME: openai_moderations,
     # Anthropic's family
     anthropic_messages.NAME: anthropic_messages,
     anthropic_count.NAME: anthropic_count,

@@ -13,6 +13,7 @@ from gateway.dialects.openai_usage_filter import UsageFilter
 from gateway.names import Slug
 from gateway.records import PathKind
 from gateway.stream.json_body import (
+    MOST_OUTPUT,
     check_content_type,
     count_in,
     flag_in,
@@ -28,9 +29,6 @@ from gateway.usage import Reading, ServiceTier, Source, Usage
 
 NAME: Final = Slug("openai_chat")
 FAMILY: Final = openai_errors.FAMILY
-
-MOST_OUTPUT: Final = 10_000_000
-"""Tokens that a caller may allow at most. Far above any model's limit, far below an overflow."""
 
 MOST_CHOICES: Final = 128
 """Source: OpenAI API reference, n."""

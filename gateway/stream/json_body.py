@@ -21,6 +21,9 @@ MOST_ELEMENTS: Final = 2_000_000
 MODEL_LENGTH: Final = 256
 """Characters in the longest model name a caller may ask for."""
 
+MOST_OUTPUT: Final = 10_000_000
+"""Tokens that a caller may allow at most: far above any model's limit, far below an overflow."""
+
 CONTROL_FIELDS: Final = frozenset(
     {
         "_internal", "api_base", "api_key", "base_url", "custom_llm_provider", "fallbacks",

@@ -89,6 +89,17 @@ class Frames:
         )
         return events
 
+    def is_one_event(self, chunk: bytes) -> bool:
+        """Whether the chunk is exactly one whole event of one line, so that it need not be fed."""
+        return (
+            self._idle
+            and chunk.find(b"\n") == len(chunk) - 2
+            and chunk.endswith(b"\n\n")
+            and chunk.startswith(b"data: {")
+            and len(chunk) <= self._limit
+            and b"\r" not in chunk
+        )
+
     def rest(self) -> Event | None:
         """The event that would be complete if the body ended here. Changes nothing."""
         if self._dropping:

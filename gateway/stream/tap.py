@@ -19,7 +19,8 @@ from gateway.usage import Reading, Source, Usage
 # When nothing is reported, output tokens are estimated from the text that passed. Readers name the
 # keys whose string values are the model's text; the meter adds up the lengths of those strings as
 # they stand in the bytes, without parsing. Streams usually carry one token an event: if the mean
-# text of an event is short, events are counted; if not, text is divided by the usual length.
+# text of an event is short, events are counted; if not, text is divided by the usual length. Of
+# small events only every eighth is measured and stands for eight.
 
 WHOLE_LIMIT: Final = 1024 * 1024
 """Bytes of the largest whole answer that is held; of a larger one the beginning and the end stay."""
@@ -34,6 +35,13 @@ WIDE_BYTES_PER_TOKEN: Final = 3.0
 
 SINGLE_TOKEN_BYTES: Final = 6.5
 """If an event's mean text is not longer, events are taken to carry one token each."""
+
+
+SMALL_EVENT: Final = 1024
+"""Bytes of an event that may be counted without being measured."""
+
+SAMPLE: Final = 8
+"""One of so many small events is measured; the first so many are all measured."""
 
 
 class Reader(Protocol):
@@ -75,40 +83,47 @@ class Reader(Protocol):
 
 
 class EventMeter:
-    """Meters an answer in server-sent events.
+    """Meters an answer in server-sent events; also one in plain JSON, as some servers do not stream.
 
     Args:
-        limit: bytes of the largest event to hold.
+        limit: bytes of the largest event that is held.
         cutter: cuts the body into events where they are not server-sent ones; with a limit of its own.
     """
 
-    __slots__ = ("_bytes", "_frames", "_marks", "_reader", "_text", "_texts")
+    __slots__ = ("_body", "_bytes", "_cutter", "_frames", "_marks", "_reader", "_text", "_texts")
 
     def __init__(self, reader: Reader, limit: int = LIMIT, cutter: Elements | None = None) -> None:
         self._reader = reader
-        self._frames: Frames | Elements = Frames(limit) if cutter is None else cutter
-        self._marks = tuple((mark, mark + b":null") for mark in reader.marks)
+        frames = Frames(limit)
+        self._cutter: Frames | Elements = frames if cutter is None else cutter
+        self._frames = frames if cutter is None else None
+        self._marks = tuple((mark, len(mark)) for mark in reader.marks)
         self._texts = reader.texts
         self._text = TextCount()
         self._bytes = 0
+        self._body: BodyMeter | None = None
 
     def feed(self, chunk: bytes) -> None:
+        if not self._bytes and self._frames is not None and chunk.lstrip().startswith(b"{"):
+            self._body = BodyMeter(self._reader)
         self._bytes += len(chunk)
-        for name, data in self._frames.feed(chunk):
-            for mark, null in self._marks:
-                if mark in data and data.count(mark) != data.count(null):
+        if self._body is not None:
+            self._body.feed(chunk)
+        elif self._frames is not None and self._frames.is_one_event(chunk) and not self._is_marked(chunk):
+            self._text.add_event(chunk, self._texts)  # the usual case, so it takes the short way
+        else:
+            for name, data in self._cutter.feed(chunk):
+                if self._is_marked(data) or not data.startswith(b"{"):
                     self._read(name, data)
-                    break
-            else:
-                if not data.startswith(b"{"):
-                    self._reader.close(data)
-            self._text.add(data, self._texts)
+                self._text.add_event(data, self._texts)
 
     def finish(self) -> Reading:
-        rest = self._frames.rest()
+        if self._body is not None:
+            return self._body.finish()
+        rest = self._cutter.rest()
         if rest is not None:
             self._read(*rest)
-        large = self._frames.oversize
+        large = self._cutter.oversize
         if large is not None:
             self._reader.salvage(large.name, large.head, large.tail)
         seen = self._text.tokens
@@ -116,15 +131,22 @@ class EventMeter:
 
     @property
     def complete(self) -> bool:
-        return self._reader.complete
+        return self._reader.complete if self._body is None else self._body.complete
+
+    def _is_marked(self, data: bytes) -> bool:
+        for mark, size in self._marks:
+            at = data.rfind(mark)
+            if at >= 0 and (not data.startswith(b":null", at + size) or data.find(mark, 0, at) >= 0):
+                return True
+        return False
 
     def _read(self, name: bytes | None, data: bytes) -> None:
         try:
             tree = orjson.loads(data)
         except orjson.JSONDecodeError:
             self._reader.close(data)
-            return
-        self._reader.read(name, tree)
+        else:
+            self._reader.read(name, tree)
 
 
 class BodyMeter:
@@ -195,15 +217,27 @@ class BodyMeter:
 class TextCount:
     """Adds up the model's text as it passes, for an estimate of its tokens."""
 
-    __slots__ = ("_events", "_plain", "_wide")
+    __slots__ = ("_events", "_plain", "_small", "_wide")
 
     def __init__(self) -> None:
-        self._events = 0
+        self._events = 0  # that carried text
         self._plain = 0  # bytes of texts in ASCII
         self._wide = 0  # bytes of other texts
+        self._small = 0  # small events so far, with text or without
 
-    def add(self, data: bytes, keys: tuple[bytes, ...]) -> None:
-        """Count the strings that follow these keys in one event or body."""
+    def add_event(self, data: bytes, keys: tuple[bytes, ...]) -> None:
+        """Count one event; small ones by sample."""
+        if len(data) > SMALL_EVENT:
+            self.add(data, keys)
+            return
+        self._small += 1
+        if self._small <= SAMPLE:
+            self.add(data, keys)
+        elif not self._small % SAMPLE:
+            self.add(data, keys, SAMPLE)
+
+    def add(self, data: bytes, keys: tuple[bytes, ...], times: int = 1) -> None:
+        """Count the strings that follow these keys in one event or body, so many times."""
         found = False
         for key in keys:
             at = data.find(key)
@@ -215,11 +249,11 @@ class TextCount:
                     end = _closing(data, start + 1)
                     if end > start + 1:
                         found = True
-                        self._measure(data[start + 1 : end])
+                        self._measure(data[start + 1 : end], times)
                     start = end
                 at = data.find(key, start)
         if found:
-            self._events += 1
+            self._events += times
 
     def skip(self, size: int) -> None:
         """Count bytes that could not be looked at as text."""
@@ -233,20 +267,16 @@ class TextCount:
             return self._events
         return -int(-(self._plain / BYTES_PER_TOKEN + self._wide / WIDE_BYTES_PER_TOKEN) // 1)
 
-    def _measure(self, text: bytes) -> None:
-        escapes = text.count(b"\\")
-        if not escapes:
-            size = len(text)
+    def _measure(self, text: bytes, times: int) -> None:
+        size = len(text)
+        letters = 0
+        if b"\\" in text:
+            letters = text.count(b"\\u")  # six bytes for a letter of two or three
+            size -= text.count(b"\\") + 2 * letters
+        if letters or not text.isascii():
+            self._wide += size * times
         else:
-            wide = text.count(b"\\u")  # six bytes for a letter of two or three
-            size = len(text) - escapes - 2 * wide
-            if wide > 1:
-                self._wide += size
-                return
-        if text.isascii():
-            self._plain += size
-        else:
-            self._wide += size
+            self._plain += size * times
 
 
 def _closing(data: bytes, start: int) -> int:
