@@ -17,6 +17,9 @@ from gateway.names import Slug
 #
 # What cannot be understood is closed: a key is left out when its own scopes or those of a node above
 # it do not parse, when a node above it is missing or disabled, and when it was revoked.
+#
+# A key that was rotated keeps its id. Its former secret has a row of its own, replaced_by that id,
+# and stands for the same key, so that limits and spending go on as they were.
 
 FOREVER_MS: Final = 2**62
 _AT_ONCE: Final = 100
@@ -68,6 +71,14 @@ class Directory:
         alive = entry.until_ms > self._clock.now_us() // 1000
         return entry.caller if keys.same(entry.digest, digest) & alive else None
 
+    def by_id(self, key_id: Slug) -> Caller | None:
+        """The caller of a usable key, by the key's id: for explanations, not for calls."""
+        now_ms = self._clock.now_us() // 1000
+        for entry in self._entries.values():
+            if entry.caller is not None and entry.caller.key_id == key_id and entry.until_ms > now_ms:
+                return entry.caller
+        return None
+
     def replace(self, accounts: Accounts) -> None:
         """Take over a reading of the store, at once."""
         for _ in self.replacing(accounts):
@@ -92,6 +103,7 @@ class _Reading:
 
     def __init__(self, accounts: Accounts) -> None:
         self._nodes = {row.id: row for row in accounts.nodes}
+        self._keys = {row.id: row for row in accounts.keys}
         self._pairs: _Pairs = defaultdict(list)
         for row in accounts.scopes:
             self._pairs[row.owner].append((row.what, row.value))
@@ -103,6 +115,8 @@ class _Reading:
         """None for a key that cannot be used."""
         if row.revoked_ms is not None:
             return None
+        if row.replaced_by is not None:
+            return self._former(row, self._keys.get(row.replaced_by))
         place = self._place(row.node)
         if place is None:
             return None
@@ -123,6 +137,16 @@ class _Reading:
         if grant.rights.expires_ms is not None:
             until_ms = min(until_ms, grant.rights.expires_ms)
         return _Entry(row.digest, until_ms, caller)
+
+    def _former(self, row: KeyRow, current: KeyRow | None) -> _Entry | None:
+        """A secret that rotation replaced: it stands for the current key while both last."""
+        if current is None or current.replaced_by is not None:
+            return None
+        entry = self.entry(current)
+        if entry is None:
+            return None
+        until_ms = entry.until_ms if row.expires_ms is None else min(entry.until_ms, row.expires_ms)
+        return _Entry(row.digest, until_ms, entry.caller)
 
     def _key_grant(self, row: KeyRow, place: _Place) -> Grant | None:
         pairs = tuple(self._pairs.get(row.id, ()))

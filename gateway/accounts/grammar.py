@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from ipaddress import ip_network
 from typing import Final
 
@@ -24,6 +24,7 @@ MAX_VALUES: Final = 256
 """Values that one owner may have in all its scopes."""
 
 _NANOS_DIGITS: Final = 9
+_LAST_YEAR: Final = 9000
 _dollars = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?").fullmatch
 _count = re.compile(r"\d{1,9}").fullmatch
 _hours = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|(24):(00))").fullmatch
@@ -134,9 +135,9 @@ def _read_span(text: str) -> Span:
 
 def _read_time(text: str) -> int:
     moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("no time zone")
-    return int(moment.astimezone(UTC).timestamp() * 1000)
+    if moment.tzinfo is None or moment.year > _LAST_YEAR:
+        raise ValueError("no time zone, or too far away")
+    return int(moment.timestamp() * 1000)
 
 
 def _read_floor(text: str) -> Slug:

@@ -4,9 +4,11 @@ import hmac
 import os
 import string
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 from zlib import crc32
 
+from gateway.accounts import grammar
 from gateway.clock import Clock, SystemClock
 from gateway.content import Purpose, Secret
 from gateway.contracts import KeyRow, ScopeRow, Store
@@ -59,7 +61,7 @@ async def create_key(
     pepper: bytes,
     node: Slug,
     name: Slug,
-    scopes: Sequence[tuple[Slug, str]] = (),
+    scopes: Sequence[tuple[str, str]] = (),
     *,
     expires_ms: int | None = None,
     clock: Clock | None = None,
@@ -67,33 +69,77 @@ async def create_key(
     """Make a key below a node and store its row; the clear key exists only in what is returned.
 
     Args:
-        scopes: (what, value) pairs as gateway.accounts.scopes.parse checked them.
+        scopes: (scope, value) pairs in the grammar of gateway.accounts.grammar.
+        expires_ms: Unix time in milliseconds at which the key ends.
 
     Raises:
+        ScopeError: a scope is not in the grammar.
         StoreError: the store cannot write.
     """
-    clear, row = _new_row(pepper, node, name, expires_ms, clock)
-    rows = [ScopeRow(owner=row.id, what=what, value=value) for what, value in scopes]
-    await store.accounts.put(keys=[row], scopes=rows)
-    return row, clear
-
-
-def _new_row(
-    pepper: bytes, node: Slug, name: Slug, expires_ms: int | None, clock: Clock | None
-) -> tuple[Secret, KeyRow]:
+    grammar.read(scopes)
     clear, prefix, last4 = make()
-    now_ms = (clock or SystemClock()).now_us() // 1000
     row = KeyRow(
-        id=Slug(f"key-{os.urandom(8).hex()}"),
+        id=new_id(),
         node=node,
         name=name,
         digest=digest(pepper, clear.open(Purpose.AUTH)),
         prefix=prefix,
         last4=last4,
-        created_ms=now_ms,
+        created_ms=_now_ms(clock),
         expires_ms=expires_ms,
     )
-    return clear, row
+    rows = [ScopeRow(owner=row.id, what=Slug(what), value=value) for what, value in scopes]
+    await store.accounts.put(keys=[row], scopes=rows)
+    return row, clear
+
+
+async def rotate_key(
+    store: Store, pepper: bytes, row: KeyRow, grace_ms: int, *, clock: Clock | None = None
+) -> tuple[KeyRow, Secret]:
+    """Give a key a new secret; the old one works for grace_ms milliseconds more.
+
+    The key keeps its id, its scopes, its end and with them what it has spent. The old secret moves to
+    a row of its own that stands for the same key until it ends.
+
+    Raises:
+        StoreError: the store cannot write.
+    """
+    now_ms = _now_ms(clock)
+    clear, prefix, last4 = make()
+    fresh = replace(
+        row,
+        digest=digest(pepper, clear.open(Purpose.AUTH)),
+        prefix=prefix,
+        last4=last4,
+        created_ms=now_ms,
+    )
+    ends_ms = now_ms + grace_ms if row.expires_ms is None else min(row.expires_ms, now_ms + grace_ms)
+    former = replace(row, id=new_id(), expires_ms=ends_ms, replaced_by=row.id)
+    # In this order, so that the digest is free before the second row takes it.
+    await store.accounts.put(keys=[fresh, former])
+    return fresh, clear
+
+
+async def revoke_key(
+    store: Store, row: KeyRow, all_rows: Sequence[KeyRow], *, clock: Clock | None = None
+) -> None:
+    """End a key at once, and with it the secrets that a rotation left in grace.
+
+    Raises:
+        StoreError: the store cannot write.
+    """
+    now_ms = _now_ms(clock)
+    ended = [one for one in all_rows if row.id in (one.id, one.replaced_by) and one.revoked_ms is None]
+    await store.accounts.put(keys=[replace(one, revoked_ms=now_ms) for one in ended])
+
+
+def new_id() -> Slug:
+    """An id for a key; it is no secret."""
+    return Slug(f"key-{os.urandom(8).hex()}")
+
+
+def _now_ms(clock: Clock | None) -> int:
+    return (clock or SystemClock()).now_us() // 1000
 
 
 def _base62(number: int, digits: int) -> str:

@@ -7,7 +7,7 @@ import hmac
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -66,10 +66,11 @@ class Kek:
 
 @dataclass(frozen=True, slots=True)
 class MasterKey:
-    """A master key as read. keks: the newest first."""
+    """A master key as read. keks: the newest first. source: where to read it again."""
 
     keks: tuple[Kek, ...]
     sealed_pepper: Content
+    source: Source | None = None
 
     @property
     def pepper(self) -> bytes:
@@ -96,7 +97,7 @@ def load(source: Source, environment: Mapping[str, str] | None = None) -> Master
         MasterKeyError: it is missing, readable by others, a link to elsewhere, malformed or weak.
     """
     if isinstance(source, InFile):
-        return parse(_read_file(source.path))
+        return replace(parse(_read_file(source.path)), source=source)
     text = (os.environ if environment is None else environment).get(source.name, "").strip()
     if not text:
         raise MasterKeyError("the environment variable of the master key is not set")
@@ -112,8 +113,8 @@ def create(path: Path) -> MasterKey:
         MasterKeyError: the file exists, or cannot be written.
     """
     master = MasterKey(keks=(new_kek(),), sealed_pepper=Content(os.urandom(KEY_BYTES)))
-    write(path, master, replace=False)
-    return master
+    write(path, master, over=False)
+    return replace(master, source=InFile(path))
 
 
 def load_or_create(path: Path) -> tuple[MasterKey, bool]:
@@ -138,23 +139,23 @@ def new_kek() -> Kek:
     return Kek(Slug(f"kek-{os.urandom(4).hex()}"), Content(os.urandom(KEY_BYTES)))
 
 
-def write(path: Path, master: MasterKey, *, replace: bool) -> None:
+def write(path: Path, master: MasterKey, *, over: bool) -> None:
     """Write the whole file or nothing, and have the disk keep it.
 
     The text goes to a new file of mode 0600 beside the old one, which then takes its name.
 
     Raises:
-        MasterKeyError: the file exists and replace is false, or the folder cannot be written to.
+        MasterKeyError: the file exists and over is false, or the folder cannot be written to.
     """
-    place = path.resolve() if replace else path
+    place = path.resolve() if over else path
     fresh = place.with_name(f".{place.name}.{os.urandom(4).hex()}")
     try:
         _write_new(fresh, render(master).encode())
         try:
-            if replace:
+            if over:
                 os.replace(fresh, place)
             else:
-                os.link(fresh, place)
+                _name_once(fresh, place)
         finally:
             fresh.unlink(missing_ok=True)
         _sync_folder(place.parent)
@@ -265,6 +266,19 @@ def _write_new(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(handle)
+
+
+def _name_once(fresh: Path, place: Path) -> None:
+    """Give a whole file its name, unless the name is taken.
+
+    Where the file system has no links the file is written in place: still never over another one.
+    """
+    try:
+        os.link(fresh, place)
+    except FileExistsError:
+        raise
+    except OSError:
+        _write_new(place, fresh.read_bytes())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -61,10 +61,10 @@ async def rotate(secrets: SecretStore, path: Path) -> Rotated:
         resumed = len(master.keks) > 1
         if not resumed:
             master = with_new_kek(master)
-            master_key.write(path, master, replace=True)
+            master_key.write(path, master, over=True)
         rows = await reseal(secrets, master)
         alone = MasterKey(keks=(master.current,), sealed_pepper=master.sealed_pepper)
-        master_key.write(path, alone, replace=True)
+        master_key.write(path, alone, over=True)
     return Rotated(kek=alone.current.id, rows=rows, resumed=resumed)
 
 
@@ -210,13 +210,12 @@ class VaultRefresher:
 
         Raises:
             StoreError: the store cannot be read.
-            MasterKeyError: the master key changed and cannot be read.
         """
         seen = (await self._secrets.version(), self._stamp())
         if seen == self._seen:
             return
         rows = await self._secrets.load()
-        self._vault.replace(rows, master_key.load(self._source))
+        self._vault.replace(rows)
         self._seen = seen
         self._changed()
 
@@ -226,9 +225,9 @@ class VaultRefresher:
             await asyncio.sleep(self._interval_s)
             try:
                 await self.load()
-            except (StoreError, MasterKeyError) as error:
+            except StoreError:
                 if not self._failing:
-                    log.fact("vault.not_refreshed", log.Level.WARNING, error=log.kind(error))
+                    log.fact("vault.store_unreachable", log.Level.WARNING)
                 self._failing = True
             else:
                 self._failing = False
@@ -241,4 +240,4 @@ class VaultRefresher:
             facts = os.stat(self._source.path)
         except OSError:
             return None
-        return facts.st_ino, facts.st_mtime_ns
+        return facts.st_ino, facts.st_ctime_ns

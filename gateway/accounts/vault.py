@@ -1,8 +1,8 @@
 """Providers' keys: sealed for the store, opened for one call, several for each provider."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from ipaddress import IPv6Address
 from typing import Final
@@ -12,11 +12,12 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway import log
-from gateway.accounts.master_key import Kek, MasterKey, MasterKeyError
+from gateway.accounts.master_key import MasterKey, MasterKeyError, load
 from gateway.content import Purpose, Secret
 from gateway.contracts import SecretRow
 from gateway.errors import OurError
 from gateway.names import Slug
+from gateway.upstreams.pool import Credential
 
 # A key is sealed with AES-256-GCM under the newest kek of the master key, with a random 96-bit nonce.
 # The associated data binds it to its row, its provider, the host it may be sent to, what it is for,
@@ -35,10 +36,15 @@ _DEFAULT_PORT: Final = 443
 
 
 class SealError(Exception):
-    """A sealed key does not open. The text is a code.
+    """A sealed key does not open.
 
-    Codes: unknown_kek, wrong_host, broken (the ciphertext, or what it is bound to, was changed).
+    Attributes:
+        code: unknown_kek, wrong_host, or broken: the ciphertext, or what it is bound to, was changed.
     """
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = Slug(code)
 
 
 class Sealer:
@@ -76,7 +82,7 @@ class Sealer:
             id=id, provider=provider, kek=kek, host=host, nonce=nonce, sealed=sealed, created_ms=created_ms
         )
 
-    def open(self, row: SecretRow, host: Slug) -> Secret:
+    def open(self, row: SecretRow, host: str) -> Secret:
         """The key in a row, if it may be sent to this host.
 
         Raises:
@@ -94,89 +100,73 @@ class Sealer:
             raise SealError("broken") from None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredKey:
-    """One key of a provider: "provider/slot", and how it is had for one call.
-
-    reveal raises OurError (no_credential) when the key is gone or does not open.
-    """
-
-    id: Slug
-    reveal: Callable[[], Secret]
-
-
 class Vault:
-    """The keys of all providers, by provider and slot.
+    """The stored keys of all providers, sealed in memory as they are in the store.
 
     Args:
-        hosts: where each provider's keys may be sent; see host_of().
-        fixed: keys that the configuration gives, read when they are used; a provider that has any
-            has no other.
+        master: read again from where it came from whenever the rows change.
     """
 
-    def __init__(
-        self,
-        master: MasterKey,
-        hosts: Mapping[Slug, Slug],
-        fixed: Mapping[Slug, Sequence[Callable[[], Secret | None]]] | None = None,
-    ) -> None:
-        self._hosts = dict(hosts)
-        self._fixed = {
-            provider: tuple(
-                StoredKey(_fixed_id(provider, number), partial(_read_fixed, provider, read))
-                for number, read in enumerate(reads, 1)
-            )
-            for provider, reads in (fixed or {}).items()
-            if reads
-        }
-        self._keks = {kek.id: kek for kek in master.keks}
+    def __init__(self, master: MasterKey, rows: Iterable[SecretRow] = ()) -> None:
+        self._master = master
         self._sealer = Sealer(master)
-        self._rows: dict[Slug, SecretRow] = {}
+        self._rows = {row.id: row for row in rows}
 
-    def replace(self, rows: Iterable[SecretRow], master: MasterKey | None = None) -> None:
-        """Take over what the store holds, and the master key as it is now.
+    def replace(self, rows: Iterable[SecretRow]) -> None:
+        """Take over what the store holds now, and the master key as it is now.
 
-        A kek that the new master key no longer has is kept for as long as one of the rows needs it.
+        A kek that the master key no longer has is kept for as long as one of the rows needs it: the
+        rows may have been read before a rotation ended.
         """
         fresh = {row.id: row for row in rows}
-        if master is not None:
-            needed = {row.kek for row in fresh.values()} - {kek.id for kek in master.keks}
-            kept: tuple[Kek, ...] = tuple(self._keks[id] for id in sorted(needed & self._keks.keys()))
-            joined = MasterKey(keks=master.keks + kept, sealed_pepper=master.sealed_pepper)
-            self._keks = {kek.id: kek for kek in joined.keks}
-            self._sealer = Sealer(joined)
+        self._reload({row.kek for row in fresh.values()})
         self._rows = fresh
 
-    def knows(self, kek: Slug) -> bool:
-        """Whether rows under this kek can be opened."""
-        return kek in self._keks
+    def credentials(self, provider: Slug, host: str) -> list[Credential]:
+        """A provider's keys in order of slots; each is opened when it is revealed, for one call.
 
-    def keys(self, provider: Slug) -> tuple[StoredKey, ...]:
-        """A provider's keys: those of the configuration, or else the stored ones in order of slots."""
-        if provider in self._fixed:
-            return self._fixed[provider]
+        Revealing raises OurError (no_credential) when the key was deleted, is bound to another host
+        than this one, or does not open.
+        """
         rows = [row for row in self._rows.values() if row.provider == provider]
         rows.sort(key=lambda row: slot_of(row.id))
-        return tuple(StoredKey(row.id, partial(self._reveal, provider, row.id)) for row in rows)
+        return [Credential(row.id, partial(self.reveal, provider, row.id, host)) for row in rows]
 
-    def get(self, provider: Slug, slot: int = 1) -> Secret:
-        """The stored key in a slot.
+    def get(self, provider: Slug, host: str, slot: int = 1) -> Secret:
+        """The key in a slot.
 
         Raises:
-            OurError: no_credential, there is none, or it does not open.
+            OurError: no_credential, as credentials() says.
         """
-        return self._reveal(provider, row_id(provider, slot))
+        return self.reveal(provider, row_id(provider, slot), host)
 
-    def _reveal(self, provider: Slug, id: Slug) -> Secret:
+    def reveal(self, provider: Slug, id: Slug, host: str) -> Secret:
+        """The key of that id, opened.
+
+        Raises:
+            OurError: no_credential, as credentials() says.
+        """
         row = self._rows.get(id)
-        host = self._hosts.get(provider)
-        if row is None or host is None or row.provider != provider:
+        if row is None or row.provider != provider:
             raise OurError("no_credential", about=provider)
         try:
             return self._sealer.open(row, host)
         except SealError as error:
-            log.fact("vault.unopened", log.Level.ERROR, key=id, reason=Slug(str(error)))
+            log.fact("vault.sealed", log.Level.ERROR, key=id, reason=error.code)
             raise OurError("no_credential", about=provider) from None
+
+    def _reload(self, needed: set[Slug]) -> None:
+        if self._master.source is None:
+            return
+        try:
+            fresh = load(self._master.source)
+        except MasterKeyError:
+            log.fact("vault.master_key_unreadable", log.Level.ERROR)
+            return
+        lost = needed - {kek.id for kek in fresh.keks}
+        kept = tuple(kek for kek in self._master.keks if kek.id in lost)
+        self._master = replace(fresh, keks=fresh.keks + kept)
+        self._sealer = Sealer(self._master)
 
 
 def row_id(provider: Slug, slot: int) -> Slug:
@@ -207,16 +197,5 @@ def host_of(base_url: str) -> Slug:
         raise ValueError("no URL with a host") from None
 
 
-def _bound_to(id: Slug, provider: Slug, host: Slug, kek: Slug) -> bytes:
+def _bound_to(id: Slug, provider: Slug, host: str, kek: Slug) -> bytes:
     return "\0".join((_FORM, _PURPOSE, id, provider, host, kek)).encode()  # no Slug holds a NUL
-
-
-def _fixed_id(provider: Slug, number: int) -> Slug:
-    return Slug(f"{provider}/config" if number == 1 else f"{provider}/config-{number}")
-
-
-def _read_fixed(provider: Slug, read: Callable[[], Secret | None]) -> Secret:
-    secret = read()
-    if secret is None:
-        raise OurError("no_credential", about=provider)
-    return secret
