@@ -1,0 +1,223 @@
+"""The reference store: everything in this process's memory, gone with it. Also the fake of all tests."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from gateway.contracts import (
+    Accounts,
+    AccountStore,
+    KeyRow,
+    NodeRow,
+    RecordStore,
+    ScopeRow,
+    SecretRow,
+    SecretStore,
+    Span,
+    Store,
+)
+from gateway.names import Slug
+from gateway.records import NAMES, VALUES, Record
+from gateway.usage import Nanos
+
+SUMMED: Final = tuple(
+    name
+    for name in NAMES
+    if name.startswith(("tokens_", "units_", "saved_")) or name in ("cost_nanos", "baseline_nanos")
+)
+"""The columns that sums() adds up."""
+
+GROUPABLE: Final = frozenset(
+    "org project key_id feature environment customer session dialect path_kind model_requested model_routed"
+    " provider credential tier route_reason task attempts stream status outcome error_code usage_source"
+    " price_version priced source".split()
+)
+"""The columns that sums() groups by: names, and numbers of few values."""
+
+MOST_GROUPS: Final = 10_000
+"""Rows of sums() at most, the dearest; the sum without groups is always whole."""
+
+LIMIT: Final = 1 << 63
+"""Numbers are kept in 64 bits."""
+
+
+def checked_groups(by: Sequence[str]) -> tuple[str, ...]:
+    """The grouping columns, each once.
+
+    Raises:
+        ValueError: one of them is none.
+    """
+    if not GROUPABLE.issuperset(by):
+        raise ValueError("not a column to group by")
+    return tuple(dict.fromkeys(by))
+
+
+class MemoryAccounts:
+    """Nodes, keys and scopes in dictionaries."""
+
+    def __init__(self) -> None:
+        self._version = 0
+        self._nodes: dict[Slug, NodeRow] = {}
+        self._keys: dict[Slug, KeyRow] = {}
+        self._scopes: dict[Slug, dict[ScopeRow, None]] = {}
+
+    async def version(self) -> int:
+        """How often put() was called."""
+        return self._version
+
+    async def load(self) -> Accounts:
+        """All rows."""
+        scopes = tuple(row for rows in self._scopes.values() for row in rows)
+        return Accounts(self._version, tuple(self._nodes.values()), tuple(self._keys.values()), scopes)
+
+    async def put(
+        self, *, nodes: Sequence[NodeRow] = (), keys: Sequence[KeyRow] = (), scopes: Sequence[ScopeRow] = ()
+    ) -> None:
+        """Insert or replace.
+
+        Raises:
+            ValueError: two keys would have one digest.
+        """
+        merged = self._keys | {row.id: row for row in keys}
+        if len({row.digest for row in merged.values()}) < len(merged):
+            raise ValueError("two keys have one digest")
+        self._keys = merged
+        self._nodes |= {row.id: row for row in nodes}
+        self._scopes |= {row.owner: {} for row in scopes}
+        for row in scopes:
+            self._scopes[row.owner][row] = None
+        self._version += 1
+
+
+class MemorySecrets:
+    """Sealed provider keys in a dictionary."""
+
+    def __init__(self) -> None:
+        self._version = 0
+        self._rows: dict[Slug, SecretRow] = {}
+
+    async def version(self) -> int:
+        """How often the rows were changed."""
+        return self._version
+
+    async def load(self) -> tuple[SecretRow, ...]:
+        """All rows, by id."""
+        return tuple(self._rows[id] for id in sorted(self._rows))
+
+    async def put(self, rows: Sequence[SecretRow]) -> None:
+        """Insert or replace by id."""
+        self._rows |= {row.id: row for row in rows}
+        self._version += 1
+
+    async def delete(self, ids: Sequence[Slug]) -> None:
+        """Forget rows; those that are not there are no error."""
+        for id in ids:
+            self._rows.pop(id, None)
+        self._version += 1
+
+
+class MemoryRecords:
+    """The last records, and what each key has spent in all."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._rows: dict[Slug, Record] = {}
+        self._spent: dict[Slug, int] = {}
+
+    async def add(self, records: Sequence[Record]) -> int:
+        """Keep a batch; the oldest make room.
+
+        Raises:
+            ValueError: a number has more than 64 bits.
+        """
+        for record in records:
+            if any(type(value) is int and not -LIMIT <= value < LIMIT for value in VALUES(record)):
+                raise ValueError("a number has more than 64 bits")
+        new = {record.id: record for record in reversed(records) if record.id not in self._rows}
+        self._rows |= dict(reversed(new.items()))
+        for record in new.values():
+            if record.key_id is not None and record.cost_nanos is not None:
+                self._spent[record.key_id] = self._spent.get(record.key_id, 0) + record.cost_nanos
+        while len(self._rows) > self._limit:
+            del self._rows[next(iter(self._rows))]
+        return len(new)
+
+    async def sums(self, span: Span, by: Sequence[str]) -> list[dict[str, Any]]:
+        """Sums over records, dearest group first."""
+        groups = checked_groups(by)
+        found: dict[tuple[Any, ...], dict[str, Any]] = {}
+        if not groups:
+            found[()] = _blank((), ())
+        for record in self._within(span):
+            key = tuple(getattr(record, name) for name in groups)
+            row = found.setdefault(key, _blank(groups, key))
+            row["calls"] += 1
+            row["unpriced"] += not record.priced
+            for name in SUMMED:
+                row[name] += getattr(record, name) or 0
+        rows = sorted(found.values(), key=lambda row: (-row["cost_nanos"], -row["calls"]))
+        return rows[:MOST_GROUPS]
+
+    async def export(self, span: Span) -> AsyncIterator[Record]:
+        """Records in order of time."""
+        for place, record in enumerate(sorted(self._within(span), key=lambda record: (record.at, record.id))):
+            if place % 100 == 0:
+                await asyncio.sleep(0)
+            yield record
+
+    async def spent(self) -> dict[Slug, Nanos]:
+        """What each key has cost so far."""
+        return {key_id: Nanos(nanos) for key_id, nanos in self._spent.items()}
+
+    def _within(self, span: Span) -> Iterable[Record]:
+        return (
+            record
+            for record in self._rows.values()
+            if span.since_us <= record.at < span.until_us and span.key_id in (None, record.key_id)
+        )
+
+
+class MemoryStore:
+    """A store without a file: for tests, and for trying things out."""
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Config:
+        """records_limit: most records kept; the oldest make room."""
+
+        records_limit: int = 100_000
+
+    def __init__(self, config: Config | None = None) -> None:
+        config = config or self.Config()
+        self._accounts = MemoryAccounts()
+        self._secrets = MemorySecrets()
+        self._records = MemoryRecords(config.records_limit)
+
+    @property
+    def accounts(self) -> AccountStore:
+        """Nodes, keys, scopes."""
+        return self._accounts
+
+    @property
+    def secrets(self) -> SecretStore:
+        """Sealed provider keys."""
+        return self._secrets
+
+    @property
+    def records(self) -> RecordStore:
+        """Records."""
+        return self._records
+
+    async def start(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def _blank(groups: Sequence[str], key: Sequence[Any]) -> dict[str, Any]:
+    return {**dict(zip(groups, key, strict=True)), "calls": 0, "unpriced": 0, **dict.fromkeys(SUMMED, 0)}
+
+
+if TYPE_CHECKING:
+    _: type[Store] = MemoryStore
