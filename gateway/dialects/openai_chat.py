@@ -85,7 +85,8 @@ class ChatReader:
 
     __slots__ = ("_choices", "_done", "_finished", "_source", "_tier", "_usage")
 
-    marks = (b'"usage"', b'"finish_reason"')
+    # With what follows the key, as every event has both keys with null.
+    marks = (b'"usage":{', b'"usage": {', b'"finish_reason":"', b'"finish_reason": "')
     texts = (b'"content":', b'"arguments":', b'"reasoning":', b'"reasoning_content":', b'"refusal":')
 
     def __init__(self, choices: int = 1) -> None:

@@ -36,7 +36,7 @@ class UsageFilter:
         self._passing = False  # inside an event above the limit; _held then has its last bytes, sent
 
     def feed(self, chunk: bytes) -> bytes:
-        if not self._held and chunk.endswith(b"\n\n") and chunk.count(b"\n\n") == 1 and b"\r" not in chunk:
+        if not self._held and chunk.endswith(b"\n\n") and chunk.count(b"\n\n") == 1 and chunk.find(b"\r") < 0:
             return _edit(chunk)
         sent = b""
         if self._passing:

@@ -41,14 +41,15 @@ class Frames:
 
     Attributes:
         dropped: events above the limit.
+        idle: nothing is kept: what comes next begins an event, and a whole one need not be fed.
 
     Source: WHATWG HTML, "Server-sent events" (interpreting an event stream). Other than there, an
     unfinished event can be had with rest().
     """
 
     __slots__ = (
-        "_after_cr", "_data", "_dropping", "_head", "_held", "_idle", "_large", "_limit", "_line",
-        "_name", "_open", "_started", "_tail", "dropped",
+        "_after_cr", "_data", "_dropping", "_head", "_held", "_large", "_limit", "_line",
+        "_name", "_open", "_started", "_tail", "dropped", "idle",
     )  # fmt: skip
 
     def __init__(self, limit: int = LIMIT) -> None:
@@ -59,7 +60,7 @@ class Frames:
         self._name: bytes | None = None
         self._after_cr = False
         self._started = False  # whether the place of a byte order mark has passed
-        self._idle = False  # between two events, nothing kept
+        self.idle = False
         self._dropping = False
         self._open = False  # while dropping: the unfinished line has bytes
         self._large: bytes | None = None  # name, beginning and end of the last event above the limit
@@ -69,7 +70,7 @@ class Frames:
 
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that this chunk completes."""
-        if self._idle and chunk.endswith(b"\n\n") and len(chunk) <= self._limit and b"\r" not in chunk:
+        if self.idle and chunk.endswith(b"\n\n") and len(chunk) <= self._limit and chunk.find(b"\r") < 0:
             return self._whole(chunk)
         events: list[Event] = []
         chunk = self._begin(chunk)
@@ -84,21 +85,10 @@ class Frames:
             else:
                 self._end_line(bytes(self._line) + text if self._line else text, events)
         self._after_cr = chunk.endswith(b"\r")
-        self._idle = not (
+        self.idle = not (
             self._after_cr or self._dropping or self._line or self._data or self._name is not None
         )
         return events
-
-    def is_one_event(self, chunk: bytes) -> bool:
-        """Whether the chunk is exactly one whole event of one line, so that it need not be fed."""
-        return (
-            self._idle
-            and chunk.find(b"\n") == len(chunk) - 2
-            and chunk.endswith(b"\n\n")
-            and chunk.startswith(b"data: {")
-            and len(chunk) <= self._limit
-            and b"\r" not in chunk
-        )
 
     def rest(self) -> Event | None:
         """The event that would be complete if the body ended here. Changes nothing."""
@@ -118,7 +108,7 @@ class Frames:
         """The usual case: nothing kept from before, the chunk ends with an event, lines end with LF."""
         events: list[Event] = []
         for block in chunk[:-2].split(b"\n\n"):
-            if b"\n" not in block and block.startswith(b"data: "):
+            if block.find(b"\n") < 0 and block.startswith(b"data: "):
                 events.append((None, block[6:]))
                 continue
             for line in block.split(b"\n"):
@@ -139,7 +129,7 @@ class Frames:
             chunk = chunk.removeprefix(_BOM)
         if self._after_cr and chunk:
             self._after_cr = False
-            self._idle = False
+            self.idle = False
             chunk = chunk.removeprefix(b"\n")
         return chunk
 

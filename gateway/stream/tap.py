@@ -1,5 +1,6 @@
 """Meters: they see an answer's bytes pass and take the numbers out, for any dialect's reader."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
@@ -20,7 +21,7 @@ from gateway.usage import Reading, Source, Usage
 # keys whose string values are the model's text; the meter adds up the lengths of those strings as
 # they stand in the bytes, without parsing. Streams usually carry one token an event: if the mean
 # text of an event is short, events are counted; if not, text is divided by the usual length. Of
-# small events only every eighth is measured and stands for eight.
+# small events, after the first, only every eighth is measured and stands for eight.
 
 WHOLE_LIMIT: Final = 1024 * 1024
 """Bytes of the largest whole answer that is held; of a larger one the beginning and the end stay."""
@@ -40,8 +41,11 @@ SINGLE_TOKEN_BYTES: Final = 6.5
 SMALL_EVENT: Final = 1024
 """Bytes of an event that may be counted without being measured."""
 
+MEASURED: Final = 32
+"""So many small events are measured at first, all of them."""
+
 SAMPLE: Final = 8
-"""One of so many small events is measured; the first so many are all measured."""
+"""After these, one of so many."""
 
 
 class Reader(Protocol):
@@ -97,25 +101,27 @@ class EventMeter:
         frames = Frames(limit)
         self._cutter: Frames | Elements = frames if cutter is None else cutter
         self._frames = frames if cutter is None else None
-        self._marks = tuple((mark, len(mark)) for mark in reader.marks)
+        self._marks = tuple((mark, mark + b":null") for mark in reader.marks)
         self._texts = reader.texts
         self._text = TextCount()
         self._bytes = 0
         self._body: BodyMeter | None = None
 
     def feed(self, chunk: bytes) -> None:
-        if not self._bytes and self._frames is not None and chunk.lstrip().startswith(b"{"):
-            self._body = BodyMeter(self._reader)
-        self._bytes += len(chunk)
-        if self._body is not None:
-            self._body.feed(chunk)
-        elif self._frames is not None and self._frames.is_one_event(chunk) and not self._is_marked(chunk):
-            self._text.add_event(chunk, self._texts)  # the usual case, so it takes the short way
+        frames = self._frames
+        if (
+            frames is not None
+            and frames.idle
+            and chunk.endswith(b"\n\n")
+            and chunk.startswith(b"data: {")
+            and chunk.find(b"\n") == len(chunk) - 2
+            and chunk.find(b"\r") < 0
+            and not self._is_marked(chunk)
+        ):  # the usual case, one whole event, takes the short way
+            self._bytes += len(chunk)
+            self._text.add_event(chunk, self._texts)
         else:
-            for name, data in self._cutter.feed(chunk):
-                if self._is_marked(data) or not data.startswith(b"{"):
-                    self._read(name, data)
-                self._text.add_event(data, self._texts)
+            self._feed(chunk)
 
     def finish(self) -> Reading:
         if self._body is not None:
@@ -133,10 +139,21 @@ class EventMeter:
     def complete(self) -> bool:
         return self._reader.complete if self._body is None else self._body.complete
 
+    def _feed(self, chunk: bytes) -> None:
+        if not self._bytes and self._frames is not None and chunk.lstrip().startswith(b"{"):
+            self._body = BodyMeter(self._reader)
+        self._bytes += len(chunk)
+        if self._body is not None:
+            self._body.feed(chunk)
+            return
+        for name, data in self._cutter.feed(chunk):
+            if self._is_marked(data) or not data.startswith(b"{"):
+                self._read(name, data)
+            self._text.add_event(data, self._texts)
+
     def _is_marked(self, data: bytes) -> bool:
-        for mark, size in self._marks:
-            at = data.rfind(mark)
-            if at >= 0 and (not data.startswith(b":null", at + size) or data.find(mark, 0, at) >= 0):
+        for mark, null in self._marks:
+            if data.rfind(mark) >= 0 and data.count(mark) != data.count(null):
                 return True
         return False
 
@@ -217,13 +234,14 @@ class BodyMeter:
 class TextCount:
     """Adds up the model's text as it passes, for an estimate of its tokens."""
 
-    __slots__ = ("_events", "_plain", "_small", "_wide")
+    __slots__ = ("_events", "_measured", "_plain", "_small", "_wide")
 
     def __init__(self) -> None:
         self._events = 0  # that carried text
         self._plain = 0  # bytes of texts in ASCII
         self._wide = 0  # bytes of other texts
         self._small = 0  # small events so far, with text or without
+        self._measured = 0  # of these, how many the sums stand for
 
     def add_event(self, data: bytes, keys: tuple[bytes, ...]) -> None:
         """Count one event; small ones by sample."""
@@ -231,10 +249,9 @@ class TextCount:
             self.add(data, keys)
             return
         self._small += 1
-        if self._small <= SAMPLE:
-            self.add(data, keys)
-        elif not self._small % SAMPLE:
-            self.add(data, keys, SAMPLE)
+        if self._small <= MEASURED or not self._small % SAMPLE:
+            self.add(data, keys, self._small - self._measured)
+            self._measured = self._small
 
     def add(self, data: bytes, keys: tuple[bytes, ...], times: int = 1) -> None:
         """Count the strings that follow these keys in one event or body, so many times."""
@@ -264,8 +281,10 @@ class TextCount:
         """The estimate, rounded up; 0 only if no text passed."""
         text = self._plain + self._wide
         if text <= self._events * SINGLE_TOKEN_BYTES:
-            return self._events
-        return -int(-(self._plain / BYTES_PER_TOKEN + self._wide / WIDE_BYTES_PER_TOKEN) // 1)
+            tokens = float(self._events)
+        else:
+            tokens = self._plain / BYTES_PER_TOKEN + self._wide / WIDE_BYTES_PER_TOKEN
+        return math.ceil(tokens * (self._small / self._measured if self._measured else 1))
 
     def _measure(self, text: bytes, times: int) -> None:
         size = len(text)
