@@ -105,3 +105,9 @@ def _text(call: Call) -> bytes:
     if isinstance(body, Document):
         return write_object(body.open(Purpose.BOUND)).open(Purpose.BOUND)
     return body.open(Purpose.BOUND)
+
+
+def dollars(nanos: Nanos | int) -> str:
+    """An amount as a decimal string: 1500 nano-dollars are 0.0000015."""
+    whole, rest = divmod(nanos, 10**9)
+    return f"{whole}.{rest:09d}".rstrip("0") if rest else str(whole)

@@ -13,10 +13,9 @@ from gateway.errors import (
     UpstreamRefused,
 )
 from gateway.exchange import Attempt, Exchange, Target
-from gateway.ledger.charges import Charges
+from gateway.ledger.charges import Charges, dollars
 from gateway.names import Slug
 from gateway.upstreams.pool import Pool, refused_key
-from gateway.usage import Nanos
 
 OK = Slug("ok")
 
@@ -181,9 +180,3 @@ class Forward:
     def _money(self, exchange: Exchange) -> Headers:
         charge = self._charges.of(exchange)
         return () if charge.cost is None else (("x-gateway-cost-usd", dollars(charge.cost)),)
-
-
-def dollars(nanos: Nanos) -> str:
-    """An amount as a decimal string: 1500 nano-dollars are 0.0000015."""
-    whole, rest = divmod(nanos, 10**9)
-    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".") if rest else str(whole)

@@ -40,39 +40,48 @@ class Route:
             NotAllowed: not_allowed, the key may not use any of the targets.
             OverLimit: unpriced_model.
         """
-        exchange.plan = self.plan(exchange)
+        plan, _ = self.explain(exchange)
+        if isinstance(plan, GatewayError):
+            raise plan
+        exchange.plan = plan
 
-    def plan(self, exchange: Exchange) -> Plan:
-        """The plan for an exchange whose caller, call and labels are known."""
+    def explain(self, exchange: Exchange) -> tuple[Plan | GatewayError, list[tuple[Slug, Slug]]]:
+        """The plan for an exchange whose caller, call and labels are known, or why there is none.
+
+        Returns:
+            The plan or the error, and what was left out of it: target and code of the reason.
+        """
         call = exchange.call
         router = self._routers.get(Slug(call.model)) if call.model in self._routers else None
         if router is not None and not call.tags.route_off:
             return self._routed(exchange, Slug(call.model), router)
         found = self._catalogue.resolve(call.model, exchange.prefers)
         if found is None:
-            raise NoRoute("unknown_model")
+            return NoRoute("unknown_model"), []
         target, asked = found
-        error = self._unfit(exchange, target)
+        error = self._unfit(exchange, target, call.model)
         if error is not None:
-            raise error
-        return Plan(targets=(target,), reason=REQUESTED, requested=target, asked=asked)
+            return error, [(target.name, error.code)]
+        return Plan(targets=(target,), reason=REQUESTED, requested=target, asked=asked), []
 
-    def _routed(self, exchange: Exchange, name: Slug, router: Router) -> Plan:
+    def _routed(
+        self, exchange: Exchange, name: Slug, router: Router
+    ) -> tuple[Plan | GatewayError, list[tuple[Slug, Slug]]]:
         targets: dict[Slug, Target] = {}
+        excluded: list[tuple[Slug, Slug]] = []
         first_error: GatewayError | None = None
         for text in router.targets():
             found = self._catalogue.resolve(text)
-            if found is None:
-                continue
-            error = self._unfit(exchange, found[0])
-            if error is None:
-                targets[Slug(text)] = found[0]
-            else:
+            error = self._unfit(exchange, found[0], name) if found else NoRoute("unknown_model")
+            if found is None or error is not None:
+                excluded.append((Slug(text), (error or NoRoute("unknown_model")).code))
                 first_error = first_error or error
+            else:
+                targets[Slug(text)] = found[0]
         if not targets:
-            raise first_error or NoRoute("unknown_model")
+            return first_error or NoRoute("unknown_model"), excluded
         order, reason = self._ask(exchange, router, targets)
-        return Plan(targets=tuple(targets[one] for one in order), reason=reason, asked=name)
+        return Plan(targets=tuple(targets[one] for one in order), reason=reason, asked=name), excluded
 
     def _ask(
         self, exchange: Exchange, router: Router, targets: Mapping[Slug, Target]
@@ -104,10 +113,8 @@ class Route:
             estimate=self._estimate(call, target),
         )
 
-    def _unfit(self, exchange: Exchange, target: Target) -> GatewayError | None:
-        refusal = scopes.check_target(
-            exchange.caller.rights, target.provider_name, target.model, exchange.call.model
-        )
+    def _unfit(self, exchange: Exchange, target: Target, asked: str) -> GatewayError | None:
+        refusal = scopes.check_target(exchange.caller.rights, target.provider_name, target.model, asked)
         if refusal is not None:
             return refusal
         if exchange.call.dialect not in target.provider.speaks:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gateway.clock import Clock
-from gateway.contracts import Rights
+from gateway.dialects.models import Listed
 from gateway.exchange import Target
 from gateway.ledger.prices import PriceBook
 from gateway.names import UNKNOWN, Slug, is_name
@@ -22,16 +22,6 @@ class Model:
     provider: Slug
     model: str  # the provider's own name for it
     tier: Slug | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """A model as the model lists show it."""
-
-    name: Slug
-    provider: Slug
-    context: int | None
-    max_output: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +70,15 @@ class Catalogue:
         )
         return target, place.asked
 
-    def listed(self, rights: Rights | None = None) -> Iterator[Listed]:
-        """Every model that is offered, by name."""
+    def listed(self) -> Iterator[Listed]:
+        """Every model that is offered: the configuration's by name, then each provider's."""
         seen: set[str] = set()
         for model in sorted(self._models.values(), key=lambda one: one.name):
             seen.add(model.name)
             yield self._listed(model.name, model.provider, model.model)
         for loaded in self._pool.all():
             for name in self._book.models(loaded.name):
-                public = name if self._book.catalogue.get(name) == loaded.name else f"{loaded.name}/{name}"
+                public = name if self._book.home(name) == loaded.name else f"{loaded.name}/{name}"
                 if public not in seen and is_name(public):
                     yield self._listed(Slug(public), loaded.name, name)
 
@@ -99,7 +89,15 @@ class Catalogue:
 
     def _listed(self, name: Slug, provider: Slug, model: str) -> Listed:
         limits = self._book.limits(provider, model) or (None, None)
-        return Listed(name=name, provider=provider, context=limits[0], max_output=limits[1])
+        price = self._book.find(provider, model, self._clock.now_us())
+        return Listed(
+            name=name,
+            provider=provider,
+            context=limits[0],
+            max_output=limits[1],
+            input_price=price.input_rate if price else None,
+            output_price=price.output_rate if price else None,
+        )
 
     def _find(self, asked: str, prefers: Slug | None) -> _Place | None:
         if is_name(asked) and (model := self._models.get(Slug(asked))) is not None:
@@ -108,7 +106,7 @@ class Catalogue:
                 return _Place(loaded, model.model, _join(loaded, model.model), model.name, model.tier)
         if prefers is not None and (loaded := self._pool.get(prefers)) and self._knows(loaded, asked):
             return self._place(loaded, asked, asked)
-        home = self._book.catalogue.get(asked)
+        home = self._book.home(asked)
         if home is not None and (loaded := self._pool.get(home)):
             return self._place(loaded, asked, asked)
         provider, slash, model_name = asked.partition("/")
@@ -119,12 +117,14 @@ class Catalogue:
         return None
 
     def _place(self, loaded: Loaded, model: str, asked: str) -> _Place:
-        known = self._knows(loaded, model)
-        name = _join(loaded, model) if known else Slug(f"{loaded.name}/{UNKNOWN}")
-        return _Place(loaded, model, name, Slug(asked) if known and is_name(asked) else UNKNOWN, None)
+        canonical = self._book.canonical(loaded.name, model)
+        if canonical is None:
+            return _Place(loaded, model, Slug(f"{loaded.name}/{UNKNOWN}"), UNKNOWN, None)
+        name = _join(loaded, canonical)
+        return _Place(loaded, model, name, Slug(asked) if canonical == model and is_name(asked) else name, None)
 
     def _knows(self, loaded: Loaded, model: str) -> bool:
-        return self._book.find(loaded.name, model, self._clock.now_us()) is not None
+        return self._book.canonical(loaded.name, model) is not None
 
 
 def _join(loaded: Loaded, model: str) -> Slug:

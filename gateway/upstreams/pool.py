@@ -35,11 +35,15 @@ class Credential:
 
 @dataclass(slots=True, kw_only=True)
 class Loaded:
-    """A provider as configured: its adapter, the way to it, and its credentials."""
+    """A provider as configured: its adapter, the way to it, and its credentials.
+
+    host: where its stored keys may go; empty for a provider that answers from itself.
+    """
 
     name: Slug
     provider: Provider
     exit: Exit
+    host: str
     credentials: list[Credential]
     needs_key: bool = True
     next: int = 0

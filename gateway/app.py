@@ -1,0 +1,475 @@
+"""The composition root: builds one process of the gateway, starts it, reloads it, stops it, in order."""
+
+import asyncio
+import ctypes
+import gc
+import os
+import resource
+import secrets
+import signal
+import ssl
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from gateway import config as configuration
+from gateway import explain, flow, log, plugins
+from gateway.accounts import keys, master_key, tree
+from gateway.accounts.directory import Directory, Refresher
+from gateway.accounts.vault import Vault
+from gateway.admin.api import AdminApi, Services
+from gateway.clock import SystemClock
+from gateway.config import Config, ConfigError
+from gateway.content import Purpose, Secret
+from gateway.contracts import Call, Caller, Store, StoreError
+from gateway.edge.limits import EdgeLimits
+from gateway.edge.server import DataPlane
+from gateway.edge.transport import Transport
+from gateway.edge.upstream_connection import TransportLimits
+from gateway.exchange import Exchange
+from gateway.ledger.journal import Journal
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.writer import RecordWriter
+from gateway.names import Slug
+from gateway.tasks import Tasks
+from gateway.watch import metrics
+
+
+async def open_store(config: Config) -> Store:
+    """The configured store, started.
+
+    Raises:
+        ConfigError: the plugin or its keys are wrong. StoreError: it cannot be opened.
+    """
+    kind = plugins.load("gateway.stores", config.store.use)
+    options = configuration.parse_options(kind.Config, configuration.plugin_keys(config.store), "store")
+    store: Store = kind(options)
+    await store.start()
+    return store
+
+
+async def prepare(config: Config) -> Secret | None:
+    """Make what a first start needs: folders, master key, admin token, the tree, and one key.
+
+    Returns:
+        The first key, in clear, at the very first start only.
+
+    Raises:
+        ConfigError, StoreError, MasterKeyError: with a text that says how to mend it.
+    """
+    master = load_master_key(config, make=True)
+    admin_token(config, make=True)
+    store = await open_store(config)
+    try:
+        fresh = not (await store.accounts.load()).nodes
+        project = await tree.ensure_root(store)
+        if not fresh:
+            return None
+        _, clear = await keys.create_key(store, master.pepper, project, Slug("first"))
+        return clear
+    finally:
+        await store.close()
+
+
+def master_key_source(config: Config) -> master_key.Source:
+    """Where the master key is."""
+    source = config.secrets.master_key
+    if isinstance(source, configuration.LiteralSecret):
+        raise ConfigError(["secrets.master_key: name a file or a variable, never the key itself"])
+    if source.env is not None:
+        return master_key.InEnvironment(source.env)
+    return master_key.InFile(Path(source.file or ""))
+
+
+def load_master_key(config: Config, make: bool = False) -> master_key.MasterKey:
+    """The master key the configuration names; a file that is not there is made, once, when asked."""
+    source = master_key_source(config)
+    if make and isinstance(source, master_key.InFile):
+        source.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return master_key.load_or_create(source.path)[0]
+    return master_key.load(source)
+
+
+def provider_hosts(config: Config) -> list[tuple[Slug, str, bool]]:
+    """Providers that take a key: name, host it may go to, and whether the configuration has one."""
+    built = flow.build(config, _nothing_lasting())
+    return [
+        (loaded.name, loaded.host, bool(loaded.credentials)) for loaded in built.pool.all() if loaded.host
+    ]
+
+
+def admin_token(config: Config, make: bool = False) -> Secret:
+    """The token of the admin listener; its file is made, mode 0600, when asked and not there."""
+    source = config.admin.token
+    if make and isinstance(source, configuration.SecretRef) and source.file is not None:
+        path = Path(source.file)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            pass
+        else:
+            with os.fdopen(handle, "w") as file:
+                file.write(secrets.token_urlsafe(32) + "\n")
+    token = source.read()
+    if token is None or len(token.open(Purpose.AUTH)) < 16:
+        raise ConfigError(["admin.token: is missing or shorter than 16 characters"])
+    return token
+
+
+class App:
+    """One process: listeners, store, journal, ledger, and the flow that the configuration makes.
+
+    Args:
+        path: where the configuration came from, to be read again at a reload.
+        worker: its number among the processes that share the port; number 0 has the admin listener.
+    """
+
+    def __init__(self, config: Config, path: Path | None = None, worker: int = 0) -> None:
+        self._path = path
+        self._worker = worker
+        self._clock = SystemClock()
+        self._tasks = Tasks()
+        self._ready = False
+        self._secrets_version = -1
+        self._config = config
+
+    async def start(self) -> None:
+        """Open everything, in order; the listeners last.
+
+        Raises:
+            ConfigError, StoreError, JournalError, MasterKeyError, OSError: with nothing left open.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _start(self) -> None:
+        config = self._config
+        master = load_master_key(config)
+        self._store = await open_store(config)
+        self._directory = Directory(master.pepper, self._clock)
+        refresher = Refresher(self._store.accounts, self._directory)
+        await refresher.load()
+        self._vault = Vault(master, await self._store.secrets.load())
+        self._secrets_version = await self._store.secrets.version()
+        self._journal = Journal(Path(config.records.journal), Slug(f"worker-{self._worker}"), config.records.durability)
+        self._ledger = Ledger(self._clock)
+        self._writer = RecordWriter(
+            self._journal,
+            self._store.records,
+            stored=self._ledger.stored,
+            batch=config.records.batch,
+            interval_s=config.records.interval,
+            queue_limit=config.records.queue,
+        )
+        await self._writer.start()
+        self._ledger.refresh(await self._store.records.spent())
+        self._metrics = metrics.Metrics(self._gauges())
+        self._transport = _transport(config)
+        self._lasting = flow.Lasting(
+            clock=self._clock,
+            directory=self._directory,
+            ledger=self._ledger,
+            journal=self._journal,
+            keep=self._writer.add,
+            observers=(self._metrics,),
+            exit=self._transport,
+            stored=self._vault.credentials,
+        )
+        self._flow = flow.build(config, self._lasting)
+        self._plane = DataPlane(
+            self._serve, _edge_limits(config), self._clock, self, config.records.feature_headers
+        )
+        self._tasks.start("accounts.refresh", refresher.run())
+        self._tasks.start("secrets.refresh", self._watch_secrets())
+        self._tasks.start("ledger.refresh", self._watch_spending())
+        await self._plane.start(*_address(config.server.listen), tls=_tls(config), reuse_port=config.server.workers > 1)
+        if self._worker == 0:
+            await self._start_admin()
+        self._ready = True
+        log.fact("gateway.ready", worker=self._worker, models=len(list(self._flow.catalogue.listed())))
+
+    async def close(self) -> None:
+        """Stop taking calls, let those under way finish, store what is known, close."""
+        self._ready = False
+        if hasattr(self, "_plane"):
+            await self._plane.close(self._config.server.drain_timeout)
+        if hasattr(self, "_admin"):
+            await self._admin.cleanup()
+        await self._tasks.close(0)
+        if hasattr(self, "_transport"):
+            await self._transport.close()
+        if hasattr(self, "_writer"):
+            await self._writer.close()
+        if hasattr(self, "_journal"):
+            self._journal.stop()
+        if hasattr(self, "_store"):
+            await self._store.close()
+
+    async def reload(self) -> bool:
+        """Take over the configuration as it is on disk now; the old one stays if it has a mistake."""
+        try:
+            config = configuration.read(self._path)
+            transport = _transport(config) if _reaches(config) != _reaches(self._config) else self._transport
+            lasting = replace(self._lasting, exit=transport)
+            new = flow.build(config, lasting)
+        except ConfigError as error:
+            log.fact("config.refused", log.Level.ERROR, problems=len(error.problems))
+            for problem in error.problems:
+                sys.stderr.write(problem + "\n")
+            return False
+        old = self._lasting.exit
+        self._flow, self._config, self._lasting = new, config, lasting
+        if lasting.exit is not old:
+            self._transport.retire()  # calls under way go on; what idles is closed
+            self._transport = transport
+        log.configure(log.Level[config.log.level.upper()])
+        log.fact("config.reloaded")
+        return True
+
+    # --- what the data plane asks for
+
+    def ready(self) -> bool:
+        """Whether calls can be served."""
+        return self._ready and not self._journal.blocked
+
+    @property
+    def hooks(self) -> Mapping[str, Callable[[Exchange], Awaitable[None]]]:
+        """Paths that answer for the caller's own key."""
+        return {}
+
+    async def _serve(self, exchange: Exchange, read: Callable[[], Awaitable[Call]]) -> None:
+        await self._flow.pipeline(exchange, read)
+
+    # --- background
+
+    async def _watch_secrets(self) -> None:
+        while True:
+            await asyncio.sleep(0.5)
+            try:
+                version = await self._store.secrets.version()
+                if version != self._secrets_version:
+                    self._vault.replace(await self._store.secrets.load())
+                    self._secrets_version = version
+                    flow.refresh_credentials(self._flow, self._lasting)
+            except StoreError:
+                continue
+
+    async def _watch_spending(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            try:
+                self._ledger.refresh(await self._store.records.spent())
+            except StoreError:
+                continue
+
+    # --- the admin side
+
+    async def _start_admin(self) -> None:
+        services = Services(
+            store=self._store,
+            clock=self._clock,
+            metrics=lambda: metrics.render(self._metrics.series(), self._gauge_help()),
+            ready=self.ready,
+            explain=self._explain,
+            configuration=lambda: shown(self._config),
+            token=admin_token(self._config),
+        )
+        self._admin = web.AppRunner(AdminApi(services).application(), access_log=None, handle_signals=False)
+        await self._admin.setup()
+        host, port = _address(self._config.server.admin_listen)
+        await web.TCPSite(self._admin, host, port).start()
+
+    async def _explain(self, body: dict[str, Any]) -> dict[str, Any]:
+        caller = Caller(key_id=Slug("admin"), key_name=Slug("admin"))
+        return await explain.explain(self._flow, body, "openai_chat", caller)
+
+    def _gauges(self) -> dict[str, tuple[str, Callable[[], int]]]:
+        return {
+            "gateway_held_nanodollars": ("Money set aside for calls under way.", lambda: self._ledger.held),
+            "gateway_open_holds": ("Calls with money set aside.", lambda: self._ledger.open_holds),
+            "gateway_records_waiting": ("Records not in the store yet.", lambda: self._writer.waiting),
+            "gateway_records_lost": ("Records lost; stays 0.", lambda: self._writer.lost),
+            "gateway_journal_bytes": ("Size of the journal.", lambda: self._journal.total_bytes),
+            "gateway_log_lines_lost": ("Log lines that could not be written.", log.lost),
+        }
+
+    def _gauge_help(self) -> dict[str, str]:
+        return {name: text for name, (text, _) in self._metrics.gauges.items()}
+
+
+async def serve(config: Config, path: Path | None, worker: int) -> int:
+    """Run one process until a signal ends it: SIGTERM and SIGINT drain, SIGHUP reloads."""
+    harden()
+    app = App(config, path, worker)
+    await app.start()
+    loop, ended, tasks = asyncio.get_running_loop(), asyncio.Event(), Tasks()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    loop.add_signal_handler(signal.SIGHUP, lambda: tasks.start("config.reload", app.reload()))
+    gc.collect()
+    gc.freeze()
+    await ended.wait()
+    log.fact("gateway.stopping", worker=worker)
+    await app.close()
+    return 0
+
+
+def harden() -> None:
+    """Keep memory out of core files and away from other processes of the same user; quiet asyncio."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    asyncio.get_running_loop().set_exception_handler(_unhandled)
+
+
+PR_SET_DUMPABLE = 4
+"""Source: prctl(2)."""
+
+
+def _unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    # asyncio's own text prints arguments and reprs: only the exception's type is kept.
+    error = context.get("exception")
+    log.fact("loop.unhandled", log.Level.ERROR, error=log.kind(error) if error else None)
+
+
+async def try_out(config: Config) -> None:
+    """Build what a configuration asks for, without opening a store or a port.
+
+    Raises:
+        ConfigError: every problem that can be seen without starting.
+    """
+    flow.build(config, _nothing_lasting())
+    kind = plugins.load("gateway.stores", config.store.use)
+    configuration.parse_options(kind.Config, configuration.plugin_keys(config.store), "store")
+    _tls(config)
+
+
+async def dry_run(config: Config, body: dict[str, Any], dialect: str, key_id: str | None) -> dict[str, Any]:
+    """Explain a request against a configuration, for one key or for one that may do everything."""
+    store = await open_store(config)
+    try:
+        directory = Directory(load_master_key(config).pepper)
+        directory.replace(await store.accounts.load())
+        caller = directory.by_id(Slug(key_id)) if key_id else Caller(key_id=Slug("anyone"), key_name=Slug("anyone"))
+        if caller is None:
+            raise ConfigError(["--key: no usable key has this id"])
+        vault = Vault(load_master_key(config), await store.secrets.load())
+    finally:
+        await store.close()
+    lasting = replace(_nothing_lasting(), directory=directory, stored=vault.credentials)
+    return await explain.explain(flow.build(config, lasting), body, dialect, caller)
+
+
+def _nothing_lasting() -> flow.Lasting:
+    """For flows that never serve a call."""
+    nothing: Any = None
+    return flow.Lasting(
+        clock=SystemClock(),
+        directory=nothing,
+        ledger=nothing,
+        journal=nothing,
+        keep=nothing,
+        observers=(),
+        exit=nothing,
+        stored=lambda name, host: [],
+    )
+
+
+def shown(config: Config) -> dict[str, Any]:
+    """The configuration without its secrets: where they are, never what they are."""
+
+    def hide(value: Any) -> Any:
+        if isinstance(value, configuration.LiteralSecret):
+            return "<secret>"
+        if isinstance(value, BaseModel):
+            return {name: hide(getattr(value, name)) for name in type(value).model_fields}
+        if isinstance(value, dict):
+            return {name: hide(part) for name, part in value.items()}
+        if isinstance(value, list | tuple):
+            return [hide(part) for part in value]
+        return value
+
+    hidden: dict[str, Any] = hide(config)
+    return hidden
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _tls(config: Config) -> ssl.SSLContext | None:
+    certificate, key = config.server.tls_certificate, config.server.tls_key
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise ConfigError(["server.tls_certificate and server.tls_key: give both or neither"])
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError):
+        raise ConfigError(["server.tls_certificate: the certificate or its key cannot be read"]) from None
+    return context
+
+
+def _edge_limits(config: Config) -> EdgeLimits:
+    server = config.server
+    return EdgeLimits(
+        head_s=server.header_timeout,
+        body_s=server.body_timeout,
+        idle_s=server.keepalive_timeout,
+        stall_s=server.write_timeout,
+        max_body_bytes=server.max_body,
+        max_connections=server.max_connections,
+        max_connections_per_address=server.max_connections_per_address,
+        max_open_calls=server.max_open_calls,
+        trusted_proxies=tuple(ip_network(one) for one in server.trusted_proxies),
+    )
+
+
+def _transport_limits(config: Config) -> TransportLimits:
+    upstream = config.upstream
+    return TransportLimits(
+        connect_timeout_s=upstream.connect_timeout,
+        first_byte_timeout_s=upstream.first_byte_timeout,
+        gap_timeout_s=upstream.gap_timeout,
+        whole_timeout_s=upstream.total_timeout,
+        idle_timeout_s=upstream.idle_timeout,
+        connections=upstream.max_connections_per_host,
+        resting=upstream.max_idle_per_host,
+    )
+
+
+def _transport(config: Config) -> Transport:
+    try:
+        return Transport(
+            _transport_limits(config), allowed=_private_origins(config), ca_file=config.upstream.ca_file
+        )
+    except (OSError, ssl.SSLError):
+        raise ConfigError(["upstream.ca_file: cannot be read as certificates in PEM form"]) from None
+
+
+def _reaches(config: Config) -> tuple[Any, ...]:
+    """What a transport is made of: when it differs after a reload, a new one is needed."""
+    return config.upstream, _private_origins(config)
+
+
+def _private_origins(config: Config) -> frozenset[tuple[str, int]]:
+    origins = set()
+    for table in config.providers.values():
+        url = urlsplit(str(configuration.plugin_keys(table).get("base_url", "")))
+        if table.allow_private and url.hostname:
+            origins.add((url.hostname, url.port or (443 if url.scheme == "https" else 80)))
+    return frozenset(origins)

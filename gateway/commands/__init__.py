@@ -1,0 +1,5 @@
+"""The commands, one module for each family; COMMANDS lists the functions that add them to the parser."""
+
+from gateway.commands import accounts, diagnose, records, serve
+
+COMMANDS = (serve.add, accounts.add, records.add, diagnose.add)

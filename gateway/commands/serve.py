@@ -1,0 +1,79 @@
+"""serve and init: start the gateway, or write its configuration."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from gateway import app, cli, log, workers
+from gateway.config import Config
+from gateway.content import Purpose, Secret
+
+
+def add(commands: Any, shared: argparse.ArgumentParser) -> None:
+    """Add the commands of this module."""
+    serve = commands.add_parser("serve", parents=[shared], help="start the gateway (the default)")
+    serve.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    serve.set_defaults(run=run_serve)
+    init = commands.add_parser("init", parents=[shared], help="write a commented gateway.toml and the master key")
+    init.set_defaults(run=run_init)
+
+
+def run_serve(arguments: argparse.Namespace) -> int:
+    """Serve until told to stop."""
+    config = cli.load_config(arguments)
+    log.configure(log.Level[config.log.level.upper()])
+    path = cli.config_path(arguments)
+    if arguments.worker is None:
+        first = asyncio.run(app.prepare(config))
+        if first is not None:
+            _greet(config, first)
+        if config.server.workers > 1:
+            return workers.supervise(config, path)
+    return _run(config)(app.serve(config, path, arguments.worker or 0))
+
+
+def run_init(arguments: argparse.Namespace) -> int:
+    """Write a configuration and a master key; never over what is there."""
+    path: Path = arguments.config or Path("gateway.toml")
+    text = resources.files("gateway").joinpath("starter.toml").read_text("utf-8")
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        print(f"{path} is there already: nothing was written", file=sys.stderr)
+        return cli.FAILED
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    config = Config()
+    app.load_master_key(config, make=True)
+    print(f"wrote {path} and the master key {config.secrets.master_key.file}")  # type: ignore[union-attr]
+    return cli.GOOD
+
+
+def _greet(config: Config, first: Secret) -> None:
+    key = first.open(Purpose.AUTH)
+    scheme = "https" if config.server.tls_certificate else "http"
+    print(
+        "A first key was made. It is shown this once:\n\n"
+        f"    {key}\n\n"
+        "Try it:\n\n"
+        f"    curl {scheme}://{config.server.listen}/v1/chat/completions \\\n"
+        f'      -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\\n'
+        """      -d '{"model": "echo-1", "messages": [{"role": "user", "content": "Hello"}]}'\n""",
+        flush=True,
+    )
+
+
+def _run(config: Config) -> Callable[[Coroutine[Any, Any, int]], int]:
+    if config.server.uvloop:
+        try:
+            import uvloop
+        except ImportError:
+            pass
+        else:
+            return uvloop.run
+    return asyncio.run

@@ -1,0 +1,232 @@
+"""Flow: everything that the configuration decides about calls, built anew at each reload.
+
+A call keeps the flow it began with; the process keeps what must outlive a reload (store, journal,
+ledger, directory, listeners) in gateway.app.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from gateway import config as configuration
+from gateway import plugins
+from gateway.accounts.directory import Directory
+from gateway.clock import Clock
+from gateway.config import Config, ConfigError
+from gateway.content import Secret
+from gateway.contracts import Call, Classifier, Exit, Observer, Router
+from gateway.exchange import Estimate, Target
+from gateway.ledger import estimate, prices
+from gateway.ledger.charges import Charges
+from gateway.ledger.journal import Journal
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.prices import PriceBook
+from gateway.names import Slug
+from gateway.pipeline import Pipeline
+from gateway.stages.auth import Auth
+from gateway.stages.classify import Classify
+from gateway.stages.forward import Forward
+from gateway.stages.limit import Limit
+from gateway.stages.listing import Listing
+from gateway.stages.record import Keep, Recording
+from gateway.stages.route import Route
+from gateway.upstreams.catalogue import Catalogue, Model
+from gateway.upstreams.pool import Credential, Loaded, Pool
+from gateway.usage import Nanos
+
+ECHO_PRICE = {"input": "1.00", "output": "2.00", "cached_input": "0.10"}
+"""What echo costs, so that a demonstration has money in it: dollars per million tokens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lasting:
+    """What outlives a reload, as the flow needs it.
+
+    exit_for: the way to a provider's host, by its base URL and whether private addresses are fine.
+    stored: the credentials kept in the store for a provider, by its name and host.
+    """
+
+    clock: Clock
+    directory: Directory
+    ledger: Ledger
+    journal: Journal
+    keep: Keep
+    observers: tuple[Observer, ...]
+    exit: Exit
+    stored: Callable[[Slug, str], list[Credential]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """One configuration at work."""
+
+    config: Config
+    pool: Pool
+    book: PriceBook
+    catalogue: Catalogue
+    classify: Classify
+    route: Route
+    measure: Estimate
+    pipeline: Pipeline
+
+
+def build(config: Config, lasting: Lasting) -> Flow:
+    """A flow for a configuration.
+
+    Raises:
+        ConfigError: a plugin is missing or its own keys are wrong; all such problems at once.
+    """
+    problems: list[str] = []
+    loaded = _providers(config, lasting, problems)
+    routers = _routers(config, problems)
+    classifiers = _classifiers(config, problems)
+    book, models = _prices(config, problems)
+    if problems:
+        raise ConfigError(problems)
+    clock = lasting.clock
+    pool = Pool(loaded, clock, config.upstream.breaker)
+    catalogue = Catalogue(pool, book, models, clock)
+    _check_names(routers, catalogue, problems)
+    if problems:
+        raise ConfigError(problems)
+    measure = _estimate(config, catalogue)
+    charges = Charges(book, clock)
+    record = Recording(lasting.ledger, charges, lasting.keep, lasting.observers, clock)
+    classify = Classify(classifiers)
+    route = Route(catalogue, routers, measure, config.prices.unknown == "refuse")
+    limit = Limit(lasting.ledger, lasting.journal, measure, record.skeleton)
+    upstream = config.upstream
+    forward = Forward(pool, charges, clock, upstream.attempts, upstream.whole_answer, upstream.error_answer)
+    pipeline = Pipeline(
+        Auth(lasting.directory, clock), Listing(catalogue), (classify, route, limit, forward), record
+    )
+    return Flow(
+        config=config,
+        pool=pool,
+        book=book,
+        catalogue=catalogue,
+        classify=classify,
+        route=route,
+        measure=measure,
+        pipeline=pipeline,
+    )
+
+
+def refresh_credentials(flow: Flow, lasting: Lasting) -> None:
+    """Take over the store's credentials, after they changed."""
+    for loaded in flow.pool.all():
+        table = flow.config.providers[loaded.name]
+        if table.api_key is None and not table.api_keys:
+            loaded.credentials = lasting.stored(loaded.name, loaded.host)
+
+
+def _providers(config: Config, lasting: Lasting, problems: list[str]) -> dict[Slug, Loaded]:
+    loaded: dict[Slug, Loaded] = {}
+    for name, table in config.providers.items():
+        slug = Slug(name)
+        keys = configuration.plugin_keys(table)
+        made = _construct("gateway.providers", table.use or name, keys, f"providers.{name}", problems)
+        if made is None:
+            continue
+        provider, options = made
+        host = urlsplit(str(getattr(options, "base_url", ""))).hostname or ""
+        sources = ([table.api_key] if table.api_key else []) + list(table.api_keys)
+        secrets = [source.read() for source in sources]
+        credentials = [
+            _credential(slug, number, secret) for number, secret in enumerate(secrets, 1) if secret is not None
+        ]
+        answers_itself = callable(getattr(provider, "open", None))
+        loaded[slug] = Loaded(
+            name=slug,
+            provider=provider,
+            exit=provider if answers_itself else lasting.exit,
+            host=host,
+            credentials=credentials or lasting.stored(slug, host),
+            needs_key=table.needs_key and not answers_itself,
+        )
+    return loaded
+
+
+def _credential(provider: Slug, number: int, secret: Secret) -> Credential:
+    return Credential(Slug(f"{provider}/{number}"), lambda: secret)
+
+
+def _routers(config: Config, problems: list[str]) -> dict[Slug, Router]:
+    routers: dict[Slug, Router] = {}
+    for name, table in config.routes.items():
+        keys = configuration.plugin_keys(table)
+        made = _construct("gateway.routers", table.use, keys, f"routes.{name}", problems)
+        if made is not None:
+            routers[Slug(name)] = made[0]
+    return routers
+
+
+def _classifiers(config: Config, problems: list[str]) -> list[Classifier]:
+    made = [
+        _construct("gateway.classifiers", name, {}, f"classify.{name}", problems)
+        for name in config.classify.use
+    ]
+    return [one[0] for one in made if one is not None]
+
+
+def _construct(
+    group: str, name: str, table: dict[str, Any], place: str, problems: list[str]
+) -> tuple[Any, Any] | None:
+    """A plugin and its options; None, and the problems told, when there is something wrong."""
+    try:
+        kind = plugins.load(group, name)
+        options = configuration.parse_options(kind.Config, table, place)
+        return kind(options), options
+    except plugins.PluginError as error:
+        problems.append(f"{place}: {error}")
+    except ConfigError as error:
+        problems += error.problems
+    except ValueError as error:  # a plugin's own check of its values; the text is the plugin author's
+        problems.append(f"{place}: {error}")
+    return None
+
+
+def _prices(config: Config, problems: list[str]) -> tuple[PriceBook, dict[Slug, Model]]:
+    overrides = {}
+    models: dict[Slug, Model] = {}
+    tables = {("echo", "echo-1"): ECHO_PRICE} if "echo" in config.providers else {}
+    for name, table in config.models.items():
+        if table.provider not in config.providers:
+            problems.append(f"models.{name}.provider: no such provider is configured")
+            continue
+        model = table.model or name
+        models[Slug(name)] = Model(
+            name=Slug(name), provider=Slug(table.provider), model=model, tier=Slug(table.tier) if table.tier else None
+        )
+        if table.price is not None:
+            tables[table.provider, model] = table.price
+    for (provider, model), price in tables.items():
+        try:
+            overrides[provider, model] = prices.price_from_config(price)
+        except ValueError as error:
+            problems.append(f"models.{model}.price: {error}")
+    return PriceBook.bundled().with_overrides(overrides), models
+
+
+def _check_names(routers: Mapping[Slug, Router], catalogue: Catalogue, problems: list[str]) -> None:
+    for name, router in routers.items():
+        for target in router.targets():
+            if catalogue.resolve(target) is None:
+                problems.append(f"routes.{name}: no configured provider serves the model {target}")
+
+
+def _estimate(config: Config, catalogue: Catalogue) -> Estimate:
+    limits = config.limits
+
+    def measure(call: Call, target: Target) -> Nanos | None:
+        return estimate.most(
+            call,
+            target.price,
+            model_output=catalogue.max_output(target),
+            ceiling_output=limits.max_output_tokens,
+            image_tokens=limits.image_tokens,
+            file_tokens=limits.file_tokens,
+        )
+
+    return measure

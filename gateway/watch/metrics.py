@@ -1,0 +1,135 @@
+"""Counters and histograms of calls, as Prometheus text; labels are names from the configuration, bounded.
+
+Source: Prometheus text exposition format 0.0.4.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from gateway.names import Slug
+from gateway.records import Record
+
+MAX_SERIES: Final = 1000
+"""Label sets of one metric; what comes after counts under "other"."""
+
+OVERHEAD_US: Final = (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 50_000)
+LATENCY_MS: Final = (10, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000)
+
+Series = dict[tuple[str, tuple[tuple[str, str], ...]], int]
+"""(metric, labels) → value: what a process tells the one that is scraped."""
+
+HELP: Final = {
+    "gateway_calls_total": ("counter", "Calls that ended, by provider, model, kind and outcome."),
+    "gateway_errors_total": ("counter", "Calls that ended in an error, by its code."),
+    "gateway_tokens_total": ("counter", "Tokens, by provider, model and class."),
+    "gateway_cost_nanodollars_total": ("counter", "Cost in 10^-9 US dollars, by provider and model."),
+    "gateway_unpriced_calls_total": ("counter", "Calls that used something no price is known for."),
+    "gateway_estimated_calls_total": ("counter", "Calls whose usage the provider did not report."),
+    "gateway_overhead_microseconds": ("histogram", "Time in the gateway before the call went out."),
+    "gateway_first_byte_milliseconds": ("histogram", "Time until the provider's first byte."),
+    "gateway_total_milliseconds": ("histogram", "Time from arrival to the end of the call."),
+}
+
+
+class Metrics:
+    """Sees Records and counts. Gauges are asked for when the page is made.
+
+    Args:
+        gauges: name → (help, function that tells the value now).
+    """
+
+    def __init__(self, gauges: Mapping[str, tuple[str, Callable[[], int]]] | None = None) -> None:
+        self.gauges = dict(gauges or {})
+        self._series: Series = {}
+        self._sizes: dict[str, int] = {}
+
+    def saw(self, record: Record) -> None:
+        """Count a call."""
+        provider, model = record.provider or Slug("none"), record.model_routed or Slug("none")
+        place = (("provider", provider), ("model", model))
+        self._add("gateway_calls_total", (*place, ("kind", record.path_kind), ("outcome", record.outcome)))
+        if record.error_code is not None:
+            self._add("gateway_errors_total", (("code", record.error_code),))
+        for kind, tokens in (
+            ("input", record.tokens_input),
+            ("cached", record.tokens_cached),
+            ("output", record.tokens_output),
+            ("reasoning", record.tokens_reasoning),
+        ):
+            if tokens:
+                self._add("gateway_tokens_total", (*place, ("class", kind)), tokens)
+        if record.cost_nanos:
+            self._add("gateway_cost_nanodollars_total", place, record.cost_nanos)
+        if not record.priced:
+            self._add("gateway_unpriced_calls_total", place)
+        if record.usage_source == "estimated":
+            self._add("gateway_estimated_calls_total", place)
+        if record.attempts:
+            self._observe("gateway_overhead_microseconds", record.overhead_us, OVERHEAD_US)
+        if record.first_byte_us is not None:
+            self._observe("gateway_first_byte_milliseconds", record.first_byte_us // 1000, LATENCY_MS)
+        self._observe("gateway_total_milliseconds", record.total_us // 1000, LATENCY_MS)
+
+    def series(self) -> Series:
+        """All counters, gauges included: numbers and names."""
+        return self._series | {(name, ()): read() for name, (_, read) in self.gauges.items()}
+
+    def _add(self, metric: str, labels: tuple[tuple[str, str], ...], by: int = 1) -> None:
+        key = (metric, labels)
+        if key not in self._series:
+            if self._sizes.get(metric, 0) >= MAX_SERIES:
+                key = (metric, tuple((name, "other") for name, _ in labels))
+            else:
+                self._sizes[metric] = self._sizes.get(metric, 0) + 1
+        self._series[key] = self._series.get(key, 0) + by
+
+    def _observe(self, metric: str, value: int, bounds: tuple[int, ...]) -> None:
+        for bound in bounds:
+            if value <= bound:
+                self._add(f"{metric}_bucket", (("le", str(bound)),))
+                break
+        else:
+            self._add(f"{metric}_bucket", (("le", "+Inf"),))
+        self._add(f"{metric}_sum", (), value)
+        self._add(f"{metric}_count", ())
+
+
+def merge(parts: Iterable[Series]) -> Series:
+    """The sum of the series of several processes."""
+    total: Series = {}
+    for part in parts:
+        for key, value in part.items():
+            total[key] = total.get(key, 0) + value
+    return total
+
+
+def render(series: Series, gauges: Mapping[str, str]) -> str:
+    """Prometheus text. gauges: name → help."""
+    lines: list[str] = []
+    for metric, (kind, text) in HELP.items():
+        lines += [f"# HELP {metric} {text}", f"# TYPE {metric} {kind}"]
+        lines += _histogram(metric, series) if kind == "histogram" else _plain(metric, series)
+    for metric, text in gauges.items():
+        lines += [f"# HELP {metric} {text}", f"# TYPE {metric} gauge", *_plain(metric, series)]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(metric: str, series: Series) -> list[str]:
+    return [
+        f"{metric}{_labels(labels)} {value}" for (name, labels), value in series.items() if name == metric
+    ]
+
+
+def _histogram(metric: str, series: Series) -> list[str]:
+    bounds = OVERHEAD_US if metric == "gateway_overhead_microseconds" else LATENCY_MS
+    lines, running = [], 0
+    for bound in (*map(str, bounds), "+Inf"):
+        running += series.get((f"{metric}_bucket", (("le", bound),)), 0)
+        lines.append(f'{metric}_bucket{{le="{bound}"}} {running}')
+    for part in ("sum", "count"):
+        lines.append(f"{metric}_{part} {series.get((f'{metric}_{part}', ()), 0)}")
+    return lines
+
+
+def _labels(labels: tuple[tuple[str, str], ...]) -> str:
+    return "{" + ",".join(f'{name}="{value}"' for name, value in labels) + "}" if labels else ""
