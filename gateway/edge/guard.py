@@ -138,6 +138,14 @@ def _check_host(text: str) -> str:
     return host
 
 
+def _one_form(host: str) -> str:
+    """A listed host as check_url would give it; one that no URL can have stays as it is."""
+    try:
+        return _check_host(f"[{host}]" if ":" in host else host)
+    except UpstreamError:
+        return host
+
+
 def _literal(host: str) -> IPv4Address | IPv6Address | None:
     if ":" in host or _canonical_ipv4(host):
         return ip_address(host)
@@ -206,7 +214,7 @@ class Guard:
         lookup: Lookup = system_lookup,
         clock: Clock | None = None,
     ) -> None:
-        self.allowed = allowed
+        self.allowed = frozenset((_one_form(host), port) for host, port in allowed)
         self._keep_ns = int(keep_s * 1e9)
         self._names = names
         self._lookup = lookup
@@ -235,6 +243,11 @@ class Guard:
                 known.addresses = found[:ADDRESSES]
                 known.asked_ns = self._clock.tick_ns()
             return known.addresses
+
+    def allowing(self, allowed: Allowed) -> "Guard":
+        """A guard with another list, which has no answers yet."""
+        keep_s = self._keep_ns / 1e9
+        return Guard(allowed, keep_s=keep_s, names=self._names, lookup=self._lookup, clock=self._clock)
 
     def forget(self, origin: Origin) -> None:
         """Ask again next time: its addresses could not be connected to."""

@@ -27,7 +27,7 @@ from gateway.contracts import Answer, Headers, Permit, UpstreamRequest
 from gateway.edge.guard import Allowed, Guard, Lookup, Origin, check_url, system_lookup
 from gateway.edge.timers import Deadline, Wheel
 from gateway.edge.upstream_connection import Connection, TransportLimits, broken
-from gateway.errors import UpstreamBusy, UpstreamError
+from gateway.errors import OurError, UpstreamBusy, UpstreamError
 from gateway.names import Slug
 from gateway.stream.http1 import write_request
 
@@ -104,9 +104,8 @@ class Transport:
     def __init__(
         self,
         limits: TransportLimits | None = None,
-        *,
         allowed: Allowed = frozenset(),
-        ca_file: str | None = None,
+        *,
         lookup: Lookup = system_lookup,
         wheel: Wheel | None = None,
         clock: Clock | None = None,
@@ -115,21 +114,21 @@ class Transport:
 
         Args:
             allowed: (host, port) of origins that may use http and private addresses.
-            ca_file: certificates in PEM form to trust besides the system's own.
-            wheel: to share one with the server; made and closed here if left out.
+            lookup: what resolves names.
+            wheel: to share one; made and closed here if left out.
 
         Raises:
-            OSError: ca_file cannot be read.
+            OSError: limits.ca_file cannot be read.
         """
         self._limits = limits or TransportLimits()
-        self._allowed = allowed
         self._guard = Guard(allowed, lookup=lookup, clock=clock)
         self._wheel = wheel or Wheel(clock=clock)
         self._own_wheel = wheel is None
-        self._tls = _tls(ca_file)
+        self._tls = _tls(self._limits.ca_file)
         self._pools: dict[Origin, Pool] = {}
         self._places: dict[str, tuple[Pool, str]] = {}
         self._retired = False
+        self._closed = False
 
     async def open(self, request: UpstreamRequest, permit: Permit) -> Answer:
         """Send the request and wait for the answer's head.
@@ -138,7 +137,7 @@ class Transport:
             TypeError: permit is none.
             UpstreamError: upstream_blocked, upstream_unreachable, upstream_cut, upstream_garbled;
                 UpstreamTimeout; UpstreamBusy when no connection came free.
-            OurError: bug, when a part of the request cannot be sent.
+            OurError: bug, when a part of the request cannot be sent; shutting_down after close().
         """
         if not isinstance(getattr(permit, "id", None), Slug) or type(permit.amount) is not int:
             raise TypeError("no permit")
@@ -149,15 +148,15 @@ class Transport:
         pieces = write_request(
             method, target, pool.authority, request.headers, request.body.open(Purpose.SEND)
         )
-        whole_due_s = self._wheel.now_s + self._limits.whole_timeout_s
         connection = self._rested(pool) or await self._obtain(pool)
+        total_due_s = self._wheel.now_s + self._limits.total_timeout_s
         try:
-            await connection.ask(method, pieces, whole_due_s)
+            await connection.ask(method, pieces, total_due_s)
         except UpstreamError:
             if not connection.stale():
                 raise
             connection = await self._obtain(pool, fresh=True)
-            await connection.ask(method, pieces, whole_due_s)
+            await connection.ask(method, pieces, total_due_s)
         return Incoming(connection, pool)
 
     def release(self, answer: Answer) -> None:
@@ -171,7 +170,7 @@ class Transport:
         pool = answer.pool
         if not connection.rest():
             return
-        if self._retired or len(pool.resting) >= self._limits.resting:
+        if self._retired or len(pool.resting) >= self._limits.max_idle_per_host:
             connection.abort()
             return
         pool.busy.discard(connection)
@@ -179,19 +178,29 @@ class Transport:
         if pool.waiters:
             pool.wake()
 
+    def allow(self, origins: Allowed) -> None:
+        """Take another list of origins that may use http and private addresses, from now on.
+
+        Calls under way go on; connections that rest are closed, as each was allowed by the old list.
+        """
+        self._guard = self._guard.allowing(origins)
+        self._places.clear()
+        self._rest_no_more()
+
     def retire(self) -> None:
         """Keep no connection open any more. Calls under way go on, also those that begin yet."""
         self._retired = True
-        for pool in self._pools.values():
-            for connection in tuple(pool.resting):
-                connection.abort()
+        self._rest_no_more()
 
     async def close(self) -> None:
         """Close everything, calls under way included."""
+        self._closed = True
         self.retire()
         for pool in self._pools.values():
             for connection in tuple(pool.busy):
                 connection.break_off()
+            while pool.waiters:
+                pool.wake()
         if self._own_wheel:
             self._wheel.close()
         await asyncio.sleep(0)  # the loop closes sockets in its next turn
@@ -213,7 +222,7 @@ class Transport:
         base, mark, query = url.partition("?")
         place = self._places.get(base)
         if place is None:
-            origin, path = check_url(base, self._allowed)
+            origin, path = check_url(base, self._guard.allowed)
             pool = self._pools.get(origin)
             if pool is None:
                 pool = self._pools[origin] = Pool(origin)
@@ -225,6 +234,11 @@ class Transport:
         return place
 
     # --- a connection
+
+    def _rest_no_more(self) -> None:
+        for pool in self._pools.values():
+            for connection in tuple(pool.resting):
+                connection.abort()
 
     def _rested(self, pool: Pool) -> Connection | None:
         while pool.resting:
@@ -241,19 +255,23 @@ class Transport:
         Raises:
             UpstreamBusy: there are as many as allowed, and none came free in time.
         """
-        while pool.open >= self._limits.connections:
-            await self._wait(pool)
+        due_s = self._wheel.now_s + self._limits.wait_timeout_s
+        while pool.open >= self._limits.max_connections_per_host:
+            if fresh and pool.resting:
+                pool.resting[0].abort()
+                break
+            await self._wait(pool, due_s)
             rested = None if fresh else self._rested(pool)
             if rested is not None:
                 return rested
         return await self._connect(pool)
 
-    async def _wait(self, pool: Pool) -> None:
-        if len(pool.waiters) >= self._limits.waiting:
+    async def _wait(self, pool: Pool, due_s: float) -> None:
+        if len(pool.waiters) >= self._limits.max_waiting_per_host:
             raise UpstreamBusy("upstream_busy", after_s=1.0)
         waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         deadline = Deadline(self._wheel, partial(_give_up, waiter))
-        deadline.set(self._limits.wait_timeout_s)
+        deadline.set_at(due_s)
         pool.waiters.append(waiter)
         try:
             if not await waiter:
@@ -270,7 +288,10 @@ class Transport:
 
         Raises:
             UpstreamError: upstream_blocked or upstream_unreachable; UpstreamTimeout.
+            OurError: shutting_down.
         """
+        if self._closed:
+            raise OurError("shutting_down")
         connection = Connection(self._wheel, self._limits, pool.lose)
         pool.open += 1
         pool.busy.add(connection)

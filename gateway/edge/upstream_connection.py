@@ -9,6 +9,7 @@ Life: fresh → busy (ask … release) → resting → busy … → lost. What t
 """
 
 import asyncio
+import select
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
@@ -27,27 +28,30 @@ class TransportLimits:
         connect_timeout_s: resolving, connecting and the TLS handshake together.
         first_byte_timeout_s: from sending the request to the end of the answer's head. The upload counts.
         gap_timeout_s: between two pieces of a body.
-        whole_timeout_s: from open() to the body's end.
+        total_timeout_s: from sending the request to the body's end.
         idle_timeout_s: how long a connection rests before it is closed. Less than the providers' own.
         stale_window_s: how soon after sending a reused connection must break to be called stale.
-        connections: open at a time to one origin; resting: those of them kept open without a call.
-        waiting: calls that wait for a connection to one origin; wait_timeout_s: how long.
+        max_connections_per_host: open at a time to one origin.
+        max_idle_per_host: those of them kept open without a call.
+        max_waiting_per_host: calls that wait for a connection to one origin; wait_timeout_s: how long.
         buffer_bytes: unread body of one answer at which its socket is no longer read.
         answer_bytes: the longest body.
+        ca_file: certificates in PEM form to trust besides the system's own.
     """
 
     connect_timeout_s: float = 10.0
     first_byte_timeout_s: float = 60.0
     gap_timeout_s: float = 60.0
-    whole_timeout_s: float = 600.0
+    total_timeout_s: float = 600.0
     idle_timeout_s: float = 30.0
     stale_window_s: float = 2.0
-    connections: int = 1000
-    resting: int = 256
-    waiting: int = 1000
+    max_connections_per_host: int = 1000
+    max_idle_per_host: int = 256
+    max_waiting_per_host: int = 1000
     wait_timeout_s: float = 10.0
     buffer_bytes: int = 256 * 1024
     answer_bytes: int = 1024 * 1024 * 1024
+    ca_file: str | None = None
 
 
 def broken(code: str) -> UpstreamError:
@@ -65,8 +69,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_asked_s", "_busy", "_calls", "_chunks", "_deadline", "_failed", "_held_bytes", "_limits",
-        "_on_lost", "_paused", "_received_bytes", "_transport", "_waiter", "_wheel", "_whole_due_s", "lost",
-        "reader",
+        "_on_lost", "_paused", "_poll", "_received_bytes", "_total_due_s", "_transport", "_waiter",
+        "_wheel", "lost", "reader",
     )  # fmt: skip
 
     def __init__(
@@ -76,6 +80,7 @@ class Connection(asyncio.Protocol):
         self._limits = limits
         self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None
+        self._poll: select.poll | None = None
         self._deadline = Deadline(wheel, self._expired)
         self._waiter: asyncio.Future[None] | None = None
         self._chunks: list[bytes] = []
@@ -85,14 +90,14 @@ class Connection(asyncio.Protocol):
         self._busy = False
         self._calls = 0
         self._asked_s = 0.0
-        self._whole_due_s = inf
+        self._total_due_s = inf
         self._failed = ""
         self.lost = False
         self.reader = Reader()
 
     # --- asked by the Transport
 
-    async def ask(self, method: str, request: list[bytes], whole_due_s: float) -> None:
+    async def ask(self, method: str, request: list[bytes], total_due_s: float) -> None:
         """Send a request and wait for the answer's head.
 
         Raises:
@@ -106,7 +111,7 @@ class Connection(asyncio.Protocol):
         self._busy = True
         self._calls += 1
         self._received_bytes = 0
-        self._whole_due_s = whole_due_s
+        self._total_due_s = total_due_s
         self._asked_s = self._wheel.now_s
         self._allow(self._limits.first_byte_timeout_s)
         for piece in request:
@@ -184,8 +189,12 @@ class Connection(asyncio.Protocol):
         return True
 
     def fit(self) -> bool:
-        """Whether it can still be asked."""
-        return not self.lost and self._transport is not None and not self._transport.is_closing()
+        """Whether it can be asked: open, and with nothing in its socket that nobody asked for.
+
+        Without the look at the socket itself, bytes behind the last answer that the event loop has
+        not read yet would be taken for the next answer.
+        """
+        return not self.lost and self._poll is not None and not self._poll.poll(0)
 
     def break_off(self) -> None:
         """Close at once, and let whoever waits for it know."""
@@ -205,6 +214,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected, with TLS where that is asked for."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
+        self._poll = select.poll()
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
         if self.lost:
             self._transport.abort()
 
@@ -251,13 +262,13 @@ class Connection(asyncio.Protocol):
     # --- inside
 
     def _allow(self, after_s: float) -> None:
-        self._deadline.set_at(min(self._wheel.now_s + after_s, self._whole_due_s))
+        self._deadline.set_at(min(self._wheel.now_s + after_s, self._total_due_s))
 
     def _pause(self) -> None:
         if not self._paused and self._transport is not None and not self.lost:
             self._paused = True
             self._transport.pause_reading()
-            self._deadline.set_at(self._whole_due_s)
+            self._deadline.set_at(self._total_due_s)
 
     def _resume(self) -> None:
         self._paused = False
@@ -266,11 +277,11 @@ class Connection(asyncio.Protocol):
             self._allow(self._limits.gap_timeout_s)
 
     def _expired(self) -> None:
-        if self._busy and self.reader.stage is not Stage.DONE:
+        if not self._busy:
+            self.abort()
+        elif self.reader.stage is not Stage.DONE:  # else what is there waits for a slow client
             self._fail("upstream_timeout")
             self._wake()
-        else:
-            self.abort()
 
     def _fail(self, code: str) -> None:
         """Break off: what came so far can still be taken."""
