@@ -17,9 +17,7 @@ NEVER_PASSED: Final = frozenset({
 """Header fields that are made here or not at all, should a dialect's allow-list ever name one."""
 
 
-def ask(
-    base_url: str, call: Call, model: str, ours: Headers, *, ask_usage: bool = False
-) -> UpstreamRequest:
+def ask(base_url: str, call: Call, model: str, ours: Headers, *, ask_usage: bool = False) -> UpstreamRequest:
     """The request for a call.
 
     Args:

@@ -47,9 +47,7 @@ class Compatible:
 
     def request(self, call: Call, model: str, key: Secret | None) -> UpstreamRequest:
         """The call with our key as bearer, or with none where the server wants none."""
-        return ask(
-            self._base_url, call, model, self._headers + bearer(key), ask_usage=self.asks_usage(call)
-        )
+        return ask(self._base_url, call, model, self._headers + bearer(key), ask_usage=self.asks_usage(call))
 
     def failure(self, status: int, headers: Headers, body: Content) -> UpstreamError:
         """By status, and by OpenAI's codes where the server uses them."""

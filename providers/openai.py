@@ -14,7 +14,13 @@ from gateway.names import Slug
 SPEAKS: Final = frozenset(
     Slug("openai_" + what)
     for what in (
-        "chat", "responses", "embeddings", "images", "speech", "transcription", "moderations",
+        "chat",
+        "responses",
+        "embeddings",
+        "images",
+        "speech",
+        "transcription",
+        "moderations",
     )  # fmt: skip
 )
 
@@ -42,9 +48,7 @@ class OpenAI:
 
     def request(self, call: Call, model: str, key: Secret | None) -> UpstreamRequest:
         """The call with our key as bearer."""
-        return ask(
-            self._base_url, call, model, self._headers + bearer(key), ask_usage=self.asks_usage(call)
-        )
+        return ask(self._base_url, call, model, self._headers + bearer(key), ask_usage=self.asks_usage(call))
 
     def failure(self, status: int, headers: Headers, body: Content) -> UpstreamError:
         """By status and by OpenAI's code; insufficient_quota is no pause but a key without money."""

@@ -53,8 +53,7 @@ REQUEST: dict[str, Any] = {
 
 KEYS = st.text(min_size=1, max_size=8).filter(lambda name: name not in REQUEST and not name.startswith("_"))
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=20),
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(-1e9, 1e9) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )  # fmt: skip
@@ -66,7 +65,11 @@ def envelope(body: Any, **given: Any) -> Envelope:
 
 def call(stream: bool = True) -> Call:
     return Call(
-        dialect=anthropic_messages.NAME, kind=PathKind.MESSAGES, model="asked", stream=stream, body=Content(b"")
+        dialect=anthropic_messages.NAME,
+        kind=PathKind.MESSAGES,
+        model="asked",
+        stream=stream,
+        body=Content(b""),
     )
 
 
@@ -178,9 +181,7 @@ def test_the_usage_of_a_stream_is_the_same_wherever_it_is_cut(end: bytes) -> Non
     body = STREAM.replace(b"\n", end)
     for size in [*range(1, 80), 333, 1024, len(body)]:
         assert metered(body, size) == Reading(
-            usage=Usage(
-                input=1320, cached=1000, write_5m=100, write_1h=200, output=77, reasoning=12
-            ),
+            usage=Usage(input=1320, cached=1000, write_5m=100, write_1h=200, output=77, reasoning=12),
             source=Source.REPORTED,
         )
 
@@ -213,7 +214,9 @@ def test_a_stream_cut_at_any_byte_is_estimated_and_never_incomplete_without_sayi
         meter.feed(STREAM[:length])
         reading = meter.finish()
         if not meter.complete:
-            assert reading.source in (Source.NONE, Source.ESTIMATED) or length > STREAM.index(b"message_delta")
+            assert reading.source in (Source.NONE, Source.ESTIMATED) or length > STREAM.index(
+                b"message_delta"
+            )
     cut = anthropic_messages.meter(call())
     cut.feed(STREAM[: STREAM.index(b"event: message_delta")])
     reading = cut.finish()
@@ -225,7 +228,9 @@ def test_a_stream_cut_at_any_byte_is_estimated_and_never_incomplete_without_sayi
 
 def read(fields: dict[str, Any], kind: str = "message", seen: int = 0) -> Reading | None:
     reader = MessageReader("asked")
-    reader.read(None, {"type": kind, "usage": fields} if kind == "message" else {"type": kind, "message": fields})
+    reader.read(
+        None, {"type": kind, "usage": fields} if kind == "message" else {"type": kind, "message": fields}
+    )
     return reader.reading(seen)
 
 
@@ -243,7 +248,9 @@ def test_a_fallback_models_tokens_are_billed_once() -> None:
     served = {"type": "fallback_message", "model": "b", "input_tokens": 12, "output_tokens": 30}
     aside = (Aside(model="b", usage=Usage(input=12, output=30)),)
     for totals, own in (((22, 31), (10, 1)), ((10, 1), (10, 1)), ((12, 30), (0, 0)), ((5, 5), (5, 5))):
-        reading = read({"input_tokens": totals[0], "output_tokens": totals[1], "iterations": [declined, served]})
+        reading = read(
+            {"input_tokens": totals[0], "output_tokens": totals[1], "iterations": [declined, served]}
+        )
         assert reading is not None
         assert (reading.usage.input, reading.usage.output) == own
         assert reading.asides == aside
@@ -307,9 +314,18 @@ def test_the_estimate_is_never_below_what_the_start_said() -> None:
 
 
 def test_a_message_too_large_to_hold_is_salvaged_from_its_end() -> None:
-    usage = {"input_tokens": 5, "output_tokens": 900, "iterations": [{"type": "compaction", "input_tokens": 2}]}
+    usage = {
+        "input_tokens": 5,
+        "output_tokens": 900,
+        "iterations": [{"type": "compaction", "input_tokens": 2}],
+    }
     body = orjson.dumps(
-        {"model": "claude-x", "type": "message", "content": [{"type": "text", "text": "y" * 5000}], "usage": usage}
+        {
+            "model": "claude-x",
+            "type": "message",
+            "content": [{"type": "text", "text": "y" * 5000}],
+            "usage": usage,
+        }
     )
     meter = BodyMeter(MessageReader("asked"), limit=4000)
     for start in range(0, len(body), 700):

@@ -104,7 +104,10 @@ def test_a_request_is_read_into_numbers() -> None:
     [
         ({}, Shape()),
         ({"contents": {"parts": [{"text": "x"}]}}, Shape(turns=1)),
-        ({"generation_config": {"max_output_tokens": "70", "candidate_count": 3}}, Shape(max_output=70, choices=3)),
+        (
+            {"generation_config": {"max_output_tokens": "70", "candidate_count": 3}},
+            Shape(max_output=70, choices=3),
+        ),
         ({"generationConfig": {"responseMimeType": "application/json"}}, Shape(structured=True)),
         ({"generationConfig": {"response_schema": {"type": "STRING"}}}, Shape(structured=True)),
         ({"generationConfig": []}, Shape()),
@@ -326,8 +329,9 @@ def test_garbage_never_raises(garbage: bytes) -> None:
 
 
 def test_a_large_chunk_is_salvaged_from_its_end() -> None:
+    parts = [{"inlineData": {"data": "A" * 9000}}]
     image = orjson.dumps({
-        "candidates": [{"content": {"parts": [{"inlineData": {"data": "A" * 9000}}]}, "finishReason": "STOP"}],
+        "candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}],
         "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 1290},
         "modelVersion": "gemini-2.5-flash-image",
     })  # fmt: skip

@@ -30,7 +30,12 @@ def test_openais_library_reads_its_list() -> None:
     tree = json.loads(model_list(Slug("openai"), [FULL, BARE]))
     assert tree["object"] == "list"
     full, bare = (Model.model_validate(model, strict=True) for model in tree["data"])
-    assert (full.id, full.created, full.owned_by, full.object) == ("gpt-4o-mini", 1_721_172_717, "openai", "model")
+    assert (full.id, full.created, full.owned_by, full.object) == (
+        "gpt-4o-mini",
+        1_721_172_717,
+        "openai",
+        "model",
+    )
     assert (bare.id, bare.created) == ("local/llama-3.3:70b", 0)
     assert tree["data"][0]["gateway"] == {
         "input_price": "0.15",
@@ -56,7 +61,11 @@ def test_anthropics_library_reads_its_list() -> None:
 def test_googles_library_reads_its_list() -> None:
     tree = json.loads(model_list(Slug("gemini"), [FULL, BARE]))
     full, bare = tree["models"]
-    assert (full["name"], full["inputTokenLimit"], full["outputTokenLimit"]) == ("models/gpt-4o-mini", 128_000, 16_384)
+    assert (full["name"], full["inputTokenLimit"], full["outputTokenLimit"]) == (
+        "models/gpt-4o-mini",
+        128_000,
+        16_384,
+    )
     assert "generateContent" in full["supportedGenerationMethods"]
     assert bare["supportedGenerationMethods"] == ["embedContent", "batchEmbedContents", "countTokens"]
     assert "inputTokenLimit" not in bare
@@ -75,13 +84,17 @@ def test_an_empty_list_is_a_list() -> None:
     }
 
 
-@pytest.mark.parametrize(("family", "place"), [("openai", "data"), ("anthropic", "data"), ("gemini", "models")])
+@pytest.mark.parametrize(
+    ("family", "place"), [("openai", "data"), ("anthropic", "data"), ("gemini", "models")]
+)
 def test_a_single_model_looks_as_in_the_list(family: str, place: str) -> None:
     listed = json.loads(model_list(Slug(family), [FULL]))[place][0]
     assert json.loads(single_model(Slug(family), FULL)) == listed
 
 
-@pytest.mark.parametrize(("price", "text"), [(0, "0"), (75_000, "0.075"), (60_000_000, "60"), (1, "0.000001")])
+@pytest.mark.parametrize(
+    ("price", "text"), [(0, "0"), (75_000, "0.075"), (60_000_000, "60"), (1, "0.000001")]
+)
 def test_prices_are_dollars_per_million_tokens(price: int, text: str) -> None:
     model = Listed(name=Slug("m"), provider=Slug("p"), input_price=Picos(price))
     assert json.loads(single_model(Slug("openai"), model))["gateway"] == {"input_price": text}

@@ -12,10 +12,14 @@ from gateway.stream.sse import HEAD_BYTES, TAIL_BYTES
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(st.sampled_from('ab"\\[]{},:é\u2028\n'), max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("a\"\\{}[]", max_size=4), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text('a"\\{}[]', max_size=4), inner, max_size=3)
+    ),
     max_leaves=6,
 )
-ELEMENTS = st.lists(st.lists(JSON, max_size=3) | st.dictionaries(st.text(max_size=4), JSON, max_size=3), max_size=4)
+ELEMENTS = st.lists(
+    st.lists(JSON, max_size=3) | st.dictionaries(st.text(max_size=4), JSON, max_size=3), max_size=4
+)
 
 
 def cut(body: bytes, size: int, limit: int = 10_000) -> tuple[Elements, list[bytes]]:
