@@ -33,7 +33,12 @@ class EchoAnswer:
         self._orders = orders
         self._count = 0
         self._disturbed = orders.disturbs
-        self._events = _halves(reply.events) if self._disturbed and not reply.broken else reply.events
+        self._events = _halves(reply.events) if self._disturbed and not reply.streamed else reply.events
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the body comes in parts whose sum is not known at the start."""
+        return self._reply.streamed
 
     async def read(self) -> bytes:
         """The next events, as many as burst says; empty at the end.

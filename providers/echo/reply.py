@@ -17,13 +17,15 @@ class Reply:
     Attributes:
         events: the parts of the body, each worth one read().
         broken: the event that reports an error in the middle of a stream; empty where there is none.
+        streamed: the body comes in parts whose sum is not known at the start.
     """
 
     headers: Headers
     events: Iterator[bytes]
     broken: bytes = b""
+    streamed: bool = True
 
 
 def whole(body: bytes, headers: Headers = JSON) -> Reply:
     """A body that comes at once."""
-    return Reply(headers=headers, events=iter((body,)))
+    return Reply(headers=headers, events=iter((body,)), streamed=False)
