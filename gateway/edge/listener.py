@@ -8,7 +8,8 @@ from aiohttp.web_server import Server
 
 from gateway import log
 from gateway.edge.limits import EdgeLimits
-from gateway.edge.protocol import Connection, Host
+from gateway.edge.phases import Host
+from gateway.edge.protocol import Connection
 
 
 class _Place:
@@ -38,10 +39,10 @@ class EdgeListener(Server):
     def __call__(self) -> Connection:
         return Connection(self, self._loop)
 
-    def admit(self, connection: Connection) -> bool:
+    def admit(self, connection: Connection, address: str) -> bool:
         """Count a new connection; False when there are too many and none is idle."""
         limits = self.host.limits
-        connection.place = name = place_of(connection.address, limits)
+        connection.place = name = place_of(address, limits)
         place = self._places.get(name)
         if name and place is not None and place.count >= limits.max_connections_per_address:
             if not place.idle:

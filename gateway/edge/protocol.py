@@ -13,9 +13,8 @@ aiohttp parses (llhttp, strict). Everything it would answer, log or wait for is 
 import asyncio
 import re
 from collections import deque
-from collections.abc import Callable, Sequence
-from enum import Enum, auto
-from typing import Any, Final, Protocol, cast
+from collections.abc import Sequence
+from typing import Any, Final, cast
 
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
@@ -23,80 +22,24 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError
 
 from gateway import log
-from gateway.edge.limits import EdgeLimits
+from gateway.content import EMPTY, Content
+from gateway.edge.phases import Listener, Phase, Refused
 from gateway.errors import CallerError, ClientGone
-from gateway.names import Slug
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _TWO_AGENTS: Final = "Duplicate 'User-Agent' header found."
 _TOO_MANY_FIELDS: Final = "Too many headers received"
 _READ_BYTES: Final = 64 * 1024
+_HELD_BYTES: Final = 64 * 1024
 _request_line = re.compile(rb"[A-Z]{3,7} /[!-~]* HTTP/1\.[01]\r\n").match
-
-
-class Phase(Enum):
-    """What a connection waits for."""
-
-    HEAD = auto()  # the rest of a request's head, the first one included
-    IDLE = auto()  # the next request
-    CALL = auto()  # us
-    BODY = auto()  # more of a request's body
-    DRAIN = auto()  # the client to read
-    LINGER = auto()  # the client to read our last words
-    CLOSING = auto()  # the transport to send what is left
-
-
-class Host(Protocol):
-    """What a connection needs from the data plane."""
-
-    @property
-    def limits(self) -> EdgeLimits: ...
-
-    def tick_ns(self) -> int: ...
-
-    async def serve(
-        self, connection: "Connection", message: RawRequestMessage, payload: StreamReader
-    ) -> bool:
-        """Answer a request; whether the connection may be used again."""
-        ...
-
-    def refusal(self, code: str) -> bytes:
-        """A whole answer, for a request that cannot be understood."""
-        ...
-
-
-class Listener(Protocol):
-    """What counts connections and watches their deadlines."""
-
-    @property
-    def host(self) -> Host: ...
-
-    def admit(self, connection: "Connection") -> bool:
-        """Count a new connection; False: there are too many."""
-        ...
-
-    def leave(self, connection: "Connection") -> None: ...
-
-    def idle(self, connection: "Connection") -> None: ...
-
-    def busy(self, connection: "Connection") -> None: ...
-
-
-class Refused:
-    """Stands in the queue for a request that could not be parsed."""
-
-    __slots__ = ("code",)
-
-    def __init__(self, code: str) -> None:
-        self.code = code
 
 
 class Connection(RequestHandler):
     """A client's connection."""
 
     __slots__ = (
-        "_body", "_calls", "_dropped", "_head", "_unread", "address", "due_ns", "gone", "host", "limits",
-        "listener", "phase", "place",
+        "_body", "_calls", "_dropped", "_head", "_held_bytes", "_out", "_unread", "due_ns", "gone",
+        "host", "limits", "listener", "peer", "phase", "place",
     )  # fmt: skip
 
     def __init__(self, listener: "Listener", loop: asyncio.AbstractEventLoop) -> None:
@@ -115,7 +58,9 @@ class Connection(RequestHandler):
         self._unread = False
         self.phase = Phase.HEAD
         self.due_ns = 0
-        self.address = ""
+        self._out: list[bytes] = []
+        self._held_bytes = 0
+        self.peer = EMPTY
         self.place = ""
         self.gone = False
 
@@ -138,8 +83,9 @@ class Connection(RequestHandler):
         """Let the connection in, or say that there are too many."""
         flow = cast(asyncio.Transport, transport)
         peer = flow.get_extra_info("peername")
-        self.address = peer[0] if isinstance(peer, tuple) else ""
-        if not self.listener.admit(self):
+        address = peer[0] if isinstance(peer, tuple) else ""
+        self.peer = Content(address.encode())
+        if not self.listener.admit(self, address):
             self.gone = True
             self._manager = None
             flow.write(self.host.refusal("overloaded"))
@@ -274,13 +220,13 @@ class Connection(RequestHandler):
 
     def refuse(self, code: str) -> None:
         """Answer with a fixed text, and close."""
-        log.fact("edge.refused", code=Slug(code))
+        self.host.note(code)
         self._close = self._unread = True
-        if self.transport is not None:
-            self.transport.write(self.host.refusal(code))
+        self.send(self.host.refusal(code))
 
     def _part(self) -> None:
         """Close, after the client had a chance to read what was written."""
+        self.flush()
         transport = self.transport
         if transport is None or transport.is_closing():
             self.phase = Phase.CLOSING
@@ -308,6 +254,7 @@ class Connection(RequestHandler):
 
     def close_softly(self) -> None:
         """Break the connection after what was written has been sent, or the client stalls."""
+        self.flush()
         self._due(Phase.CLOSING, self.limits.stall_s)
         self._close = True
         if self.transport is not None:
@@ -317,16 +264,40 @@ class Connection(RequestHandler):
         """Close now if idle, else after the call that runs."""
         self._close = True
         if self.phase in (Phase.IDLE, Phase.HEAD):
-            self.drop()
+            self.close_softly()
 
     def interrupt(self) -> None:
         """Cancel the call that runs."""
         if self._task_handler is not None:
             self._task_handler.cancel()
 
-    def call_soon(self, callback: Callable[[], None]) -> None:
-        """Run something in the next turn of the loop."""
-        self._loop.call_soon(callback)
+    # --- sending ---
+
+    def send(self, data: bytes) -> None:
+        """Send in the next turn of the loop, in one write with what else is sent until then.
+
+        When many connections are served in one turn, all their writes come together: a client on the
+        same machine is then woken once for many answers.
+        """
+        out = self._out
+        out.append(data)
+        self._held_bytes += len(data)
+        if self._held_bytes > _HELD_BYTES:
+            self.flush()
+        elif len(out) == 1:
+            self.host.flush_soon(self)
+
+    def flush(self) -> None:
+        """Hand what is held to the transport."""
+        out = self._out
+        if not out:
+            return
+        data = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        self._held_bytes = 0
+        transport = self.transport
+        if transport is not None and not transport.is_closing():
+            transport.write(data)
 
     # --- deadlines ---
 
@@ -361,16 +332,13 @@ class Connection(RequestHandler):
             ClientGone: the connection was lost.
         """
         limit = self.limits.max_body_bytes
-        declared = message.headers.get("Content-Length")
-        if declared is not None and (len(declared) > 18 or int(declared) > limit):
+        if payload.is_eof() and payload.total_bytes <= limit:
+            return payload.read_nowait()
+        declared = message.headers.get("Content-Length", "")
+        if payload.total_bytes > limit or len(declared) > 18 or int(declared or 0) > limit:
             raise CallerError("body_too_large")
-        if payload.is_eof() and payload.exception() is None:
-            body = payload.read_nowait()
-            if len(body) > limit:
-                raise CallerError("body_too_large")
-            return body
-        if wants_continue and self.transport is not None:
-            self.transport.write(_CONTINUE)
+        if wants_continue:
+            self.send(_CONTINUE)
         try:
             return await self._read_parts(payload, limit)
         except (RequestPayloadError, HttpProcessingError):

@@ -1,8 +1,7 @@
 """Header fields and query of a request: the key, the tags, and what may be read or passed back."""
 
 import re
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import unquote_plus
 
@@ -36,61 +35,39 @@ _host_allowed = re.compile(
 ).fullmatch
 
 
-class _Role(Enum):
-    """What a header field is to us."""
-
-    NONE = auto()
-    READABLE = auto()
-    AUTHORIZATION = auto()
-    KEY = auto()
-    TAG = auto()
-    HOST = auto()
-    CONTENT_TYPE = auto()
-    CONTENT_ENCODING = auto()
-    TRANSFER_ENCODING = auto()
-    EXPECT = auto()
-    FORWARDED_FOR = auto()
-
-
-_ROLES: Final = {
-    "authorization": _Role.AUTHORIZATION,
-    "host": _Role.HOST,
-    "content-type": _Role.CONTENT_TYPE,
-    "content-encoding": _Role.CONTENT_ENCODING,
-    "transfer-encoding": _Role.TRANSFER_ENCODING,
-    "expect": _Role.EXPECT,
-    "x-forwarded-for": _Role.FORWARDED_FOR,
-} | dict.fromkeys(KEY_NAMES, _Role.KEY)
-
-
-@dataclass(slots=True)
 class Head:
     """A request's header fields, sorted by what they are to us.
 
     Attributes:
         fields: what a dialect may read, by lower-case name. A key's header is there with an empty
             value, so that dialects can be told apart by it.
-        keys: every place that held a key, with the key.
+        keys: every key that came along, wherever it stood.
         fault: the first field that cannot be accepted; raised when the call is read.
         conflict: keys that contradict each other; nothing is done for such a request.
     """
 
-    fields: dict[str, str] = field(default_factory=dict)
-    keys: list[str] = field(default_factory=list)
+    # Class attributes are the defaults: most requests set three of these.
     tags: Tags = NO_TAGS
-    hosts: int = 0
-    content_type: str = ""
-    content_encoding: str = ""
-    transfer_encoding: str = ""
-    expect: str = ""
-    forwarded_for: str = ""
+    hosts = 0
+    odd_host = False
+    content_type = ""
+    content_encoding = ""
+    transfer_encoding = ""
+    expect = ""
+    forwarded_for = ""
     fault: CallerError | None = None
     conflict: CallerError | None = None
-    odd_host: bool = False
+
+    def __init__(self) -> None:
+        self.fields: dict[str, str] = {}
+        self.keys: list[str] = []
 
     def presented(self) -> Secret | None:
         """The key that came along."""
         return Secret(self.keys[0]) if self.keys else None
+
+
+_Taker = Callable[[Head, str, str], None]
 
 
 class HeaderReader:
@@ -98,7 +75,7 @@ class HeaderReader:
 
     def __init__(self, feature_headers: tuple[str, ...] = ()) -> None:
         self._features = {name.lower() for name in feature_headers}
-        self._seen: dict[bytes, tuple[_Role, str]] = {}
+        self._seen: dict[bytes, tuple[_Taker | None, str]] = {}
 
     def read(self, raw: RawHeaders) -> Head:
         """Sort the fields. Faults are kept in the result, not raised: the dialect is not known yet."""
@@ -106,67 +83,66 @@ class HeaderReader:
         tags: dict[str, str] | None = None
         seen = self._seen
         for raw_name, raw_value in raw:
-            role, name = seen.get(raw_name) or self._role(raw_name)
-            if role is _Role.NONE:
+            take, name = seen.get(raw_name) or self._taker(raw_name)
+            if take is None:
                 continue
             if not raw_value.isascii():
                 if name != "user-agent":
                     head.fault = head.fault or _bad(name)
-                continue
-            value = raw_value.decode("ascii")
-            if role is _Role.READABLE:
-                _add_field(head, name, value)
-            elif role is _Role.TAG:
+            elif take is _take_tag:
                 tags = {} if tags is None else tags
-                _add_tag(head, tags, name, value)
+                value = raw_value.decode("ascii")
+                if tags.setdefault(name, value) != value:
+                    head.fault = head.fault or _bad(name)
             else:
-                _TAKERS[role](head, name, value)
+                take(head, name, raw_value.decode("ascii"))
         if tags:
-            head.tags = self._read_tags(head, tags)
+            head.tags = _read_tags(head, tags)
         return head
 
-    def _role(self, raw_name: bytes) -> tuple[_Role, str]:
+    def _taker(self, raw_name: bytes) -> tuple[_Taker | None, str]:
         name = raw_name.decode("latin-1").lower()
-        role = _ROLES.get(name, _Role.NONE)
-        if role is _Role.NONE:
+        take = _TAKERS.get(name)
+        if take is None:
             if name in self._features or (name.startswith("x-gateway-") and name[10:] in _TAGS):
-                role = _Role.TAG
+                take = _take_tag
             elif name in _READABLE or name.startswith(_READABLE_PREFIXES):
-                role = _Role.READABLE
+                take = _take_field
         if len(self._seen) < _MAX_CACHED_NAMES and len(raw_name) <= 64:
-            self._seen[raw_name] = (role, name)
-        return role, name
+            self._seen[raw_name] = (take, name)
+        return take, name
 
-    def _read_tags(self, head: Head, found: dict[str, str]) -> Tags:
-        names: dict[str, Slug | None] = {}
-        route_off = False
-        max_cost: Nanos | None = None
-        for name, value in found.items():
-            tag = name[10:] if name.startswith("x-gateway-") else "feature"
-            if tag == "route" and value == "off":
-                route_off = True
-            elif tag == "max-cost" and (amount := _dollars(value)) is not None:
-                max_cost = Nanos(int(amount[1]) * 10**9 + int((amount[2] or "").ljust(9, "0")))
-            elif tag in ("route", "max-cost") or _tag_allowed(value) is None:
-                head.fault = head.fault or _bad(name)
-            elif tag != "feature" or name == "x-gateway-feature" or "feature" not in names:
-                names[tag] = Slug(value)
-        return Tags(
-            feature=names.get("feature"),
-            environment=names.get("environment"),
-            session=names.get("session"),
-            customer=names.get("customer"),
-            task=names.get("task"),
-            route_off=route_off,
-            max_cost=max_cost,
-        )
+
+def _read_tags(head: Head, found: dict[str, str]) -> Tags:
+    names: dict[str, Slug | None] = {}
+    route_off = False
+    max_cost: Nanos | None = None
+    for name, value in found.items():
+        tag = name[10:] if name.startswith("x-gateway-") else "feature"
+        if tag == "route" and value == "off":
+            route_off = True
+        elif tag == "max-cost" and (amount := _dollars(value)) is not None:
+            max_cost = Nanos(int(amount[1]) * 10**9 + int((amount[2] or "").ljust(9, "0")))
+        elif tag in ("route", "max-cost") or _tag_allowed(value) is None:
+            head.fault = head.fault or _bad(name)
+        elif tag != "feature" or name == "x-gateway-feature" or "feature" not in names:
+            names[tag] = Slug(value)
+    return Tags(
+        feature=names.get("feature"),
+        environment=names.get("environment"),
+        session=names.get("session"),
+        customer=names.get("customer"),
+        task=names.get("task"),
+        route_off=route_off,
+        max_cost=max_cost,
+    )
 
 
 def _bad(name: str) -> CallerError:
     return CallerError("bad_request", about=name)
 
 
-def _add_field(head: Head, name: str, value: str) -> None:
+def _take_field(head: Head, name: str, value: str) -> None:
     before = head.fields.get(name)
     if before is None:
         head.fields[name] = value
@@ -176,9 +152,9 @@ def _add_field(head: Head, name: str, value: str) -> None:
         head.fields[name] = f"{before}, {value}"
 
 
-def _add_tag(head: Head, tags: dict[str, str], name: str, value: str) -> None:
-    if tags.setdefault(name, value) != value:
-        head.fault = head.fault or _bad(name)
+def _take_tag(head: Head, name: str, value: str) -> None:
+    """Marks tags in the table; they are read together when all are known."""
+    raise NotImplementedError
 
 
 def _take_authorization(head: Head, name: str, value: str) -> None:
@@ -232,15 +208,15 @@ def _take_forwarded_for(head: Head, name: str, value: str) -> None:
     head.forwarded_for = f"{head.forwarded_for},{value}" if head.forwarded_for else value
 
 
-_TAKERS: Final = {
-    _Role.AUTHORIZATION: _take_authorization,
-    _Role.KEY: _take_key,
-    _Role.HOST: _take_host,
-    _Role.CONTENT_TYPE: _take_content_type,
-    _Role.CONTENT_ENCODING: _take_content_encoding,
-    _Role.TRANSFER_ENCODING: _take_transfer_encoding,
-    _Role.EXPECT: _take_expect,
-    _Role.FORWARDED_FOR: _take_forwarded_for,
+_TAKERS: Final[dict[str, _Taker]] = {
+    "authorization": _take_authorization,
+    "content-encoding": _take_content_encoding,
+    "content-type": _take_content_type,
+    "expect": _take_expect,
+    "host": _take_host,
+    "transfer-encoding": _take_transfer_encoding,
+    "x-forwarded-for": _take_forwarded_for,
+    **dict.fromkeys(KEY_NAMES, _take_key),
 }
 
 

@@ -6,43 +6,34 @@ the body read (and 100-continue sent). A caller without a key can make us read n
 
 import asyncio
 import logging  # noqa: TID251 - to silence aiohttp
-import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from email.utils import formatdate
 from ipaddress import ip_address
 from typing import Any, Final, Protocol
 
 from aiohttp.http_parser import RawRequestMessage
-from aiohttp.http_writer import HttpVersion10, HttpVersion11
 from aiohttp.streams import StreamReader
 
 from gateway import dialects, log
 from gateway.clock import Clock
-from gateway.content import EMPTY, Content
-from gateway.contracts import NO_TAGS, Call, Dialect, Envelope
-from gateway.dialects import Endpoint
+from gateway.content import Content
+from gateway.contracts import Call, Dialect
 from gateway.edge.limits import EdgeLimits
 from gateway.edge.listener import EdgeListener
 from gateway.edge.protocol import Connection
-from gateway.edge.request_headers import Head, HeaderReader, Query, read_query
+from gateway.edge.request import HEALTH, Request, unacceptable
+from gateway.edge.request_headers import HeaderReader, read_query
 from gateway.edge.sink import ClientSink
 from gateway.errors import CODES, CallerError, ClientGone, Fault, GatewayError, OurError
 from gateway.exchange import Exchange
 from gateway.names import Ids, Slug
-from gateway.records import PathKind
 
 _SWEEP_S: Final = 0.25
 _BACKLOG: Final = 1024
-_HEALTH: Final = frozenset({"/", "/healthz", "/readyz"})
 _JSON: Final = (("content-type", "application/json"),)
 _OPENAI: Final = Slug("openai_chat")
-_json_type = re.compile(r'application/json(?: *; *charset="?utf-8"?)?', re.IGNORECASE).fullmatch
-_form_type = re.compile(
-    r"multipart/form-data *; *boundary=(?:[0-9A-Za-z'()+_,./:=?-]{1,70}|\"[0-9A-Za-z'()+_,./:=? -]{1,70}\")",
-    re.IGNORECASE,
-).fullmatch
+_NOTED: Final = 20
 
 
 class Pipeline(Protocol):
@@ -97,6 +88,9 @@ class DataPlane:
         self._server: asyncio.Server | None = None
         self._sweep_handle: asyncio.TimerHandle | None = None
         self._quiet = asyncio.Event()
+        self._flushing: list[Connection] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._noted = 0
 
     # --- life ---
 
@@ -113,6 +107,7 @@ class DataPlane:
             raise ValueError("TLS below 1.2 is not offered")
         loop = asyncio.get_running_loop()
         silence(loop)
+        self._loop = loop
         self._listener = EdgeListener(self, loop)
         self._server = await loop.create_server(
             self._listener, host, port, ssl=tls, reuse_port=reuse_port or None, backlog=_BACKLOG
@@ -158,6 +153,26 @@ class DataPlane:
         """Let late connections expire."""
         if self._listener is not None:
             self._listener.sweep(self.tick_ns())
+        if self._noted > _NOTED:
+            log.fact("edge.refused_more", requests=self._noted - _NOTED)
+        self._noted = 0
+
+    def flush_soon(self, connection: Connection) -> None:
+        """Have the connection flush in the next turn of the loop."""
+        if not self._flushing and self._loop is not None:
+            self._loop.call_soon(self._flush)
+        self._flushing.append(connection)
+
+    def _flush(self) -> None:
+        flushing, self._flushing = self._flushing, []
+        for connection in flushing:
+            connection.flush()
+
+    def note(self, code: str) -> None:
+        """Log a request that could not be understood; of a flood only the first and the number."""
+        self._noted += 1
+        if self._noted <= _NOTED:
+            log.fact("edge.refused", code=Slug(code))
 
     def _sweep_again(self, loop: asyncio.AbstractEventLoop) -> None:
         self._sweep_handle = loop.call_later(_SWEEP_S, self._sweep_again, loop)
@@ -178,7 +193,7 @@ class DataPlane:
         """Answer a request; whether the connection may be used again."""
         head = self._reader.read(message.raw_headers)
         path, mark, text = message.path.partition("?")
-        code = _unacceptable(message, head, path)
+        code = unacceptable(message, head, path)
         if code is not None:
             connection.refuse(code)
             return False
@@ -187,7 +202,7 @@ class DataPlane:
         sink = ClientSink(connection, payload, self._date_line(), keep, message.method == "HEAD")
         self.open_calls += 1
         try:
-            await self._dispatch(_Request(connection, message, payload, head, path, query), sink)
+            await self._dispatch(Request(connection, message, payload, head, path, query), sink)
         except ClientGone:
             sink.abort()
         finally:
@@ -196,13 +211,15 @@ class DataPlane:
                 self._quiet.set()
         if not sink.finished:
             sink.abort()
-        if payload.is_eof() and payload.exception() is None:
+        if not payload.is_eof():
+            return False
+        if not payload.at_eof() and payload.exception() is None:
             payload.read_nowait()  # what nobody wanted
-        return sink.keep and payload.is_eof()
+        return sink.keep
 
-    async def _dispatch(self, request: "_Request", sink: ClientSink) -> None:
+    async def _dispatch(self, request: Request, sink: ClientSink) -> None:
         path = request.path
-        if path in _HEALTH:
+        if path in HEALTH:
             await self._health(path, request.message.method, sink)
             return
         hook = self._local.hooks.get(path)
@@ -228,24 +245,23 @@ class DataPlane:
             await self._refuse(sink, _error("shutting_down" if self.closing else "overloaded"), dialect)
         else:
             exchange = self._exchange(request, sink)
-            await self._pipeline(exchange, _Reading(request, endpoint, dialect))
+            request.bind(endpoint, dialect)
+            await self._pipeline(exchange, request)
             await self._conclude(sink, exchange, dialect)
 
-    def _exchange(self, request: "_Request", sink: ClientSink) -> Exchange:
+    def _exchange(self, request: Request, sink: ClientSink) -> Exchange:
         return Exchange(
             self._ids(),
             self._clock.now_us(),
             self.tick_ns(),
             sink,
             request.head.presented(),
-            Content(self._peer(request).encode()),
+            request.connection.peer if request.connection.place else self._claimed(request),
         )
 
-    def _peer(self, request: "_Request") -> str:
-        """The caller's address: the peer's, or behind trusted proxies the last one they did not add."""
-        address = request.connection.address
-        if not self.limits.trusted_proxies or request.connection.place:
-            return address
+    def _claimed(self, request: Request) -> Content:
+        """The caller's address as trusted proxies tell it: the last one that is not theirs."""
+        address = ""
         for claimed in reversed(request.head.forwarded_for.split(",")):
             try:
                 parsed = ip_address(claimed.strip())
@@ -254,7 +270,7 @@ class DataPlane:
             address = str(parsed)
             if not any(parsed in network for network in self.limits.trusted_proxies):
                 break
-        return address
+        return Content(address.encode()) if address else request.connection.peer
 
     # --- answers of our own ---
 
@@ -289,100 +305,6 @@ class DataPlane:
         if second != self._date[0]:
             self._date = (second, f"date: {formatdate(second, usegmt=True)}\r\n")
         return self._date[1]
-
-
-class _Request:
-    """A request on its way to its dialect."""
-
-    __slots__ = ("connection", "head", "message", "path", "payload", "query")
-
-    def __init__(
-        self,
-        connection: Connection,
-        message: RawRequestMessage,
-        payload: StreamReader,
-        head: Head,
-        path: str,
-        query: Query,
-    ) -> None:
-        self.connection = connection
-        self.message = message
-        self.payload = payload
-        self.head = head
-        self.path = path
-        self.query = query
-
-
-class _Reading:
-    """Reads a call's body when it is awaited for, not before.
-
-    Attributes:
-        endpoint: what the path said.
-    """
-
-    __slots__ = ("_dialect", "_request", "endpoint")
-
-    def __init__(self, request: _Request, endpoint: Endpoint, dialect: Dialect) -> None:
-        self._request = request
-        self.endpoint = endpoint
-        self._dialect = dialect
-
-    async def __call__(self) -> Call:
-        """The call.
-
-        Raises:
-            CallerError: it cannot be accepted or understood.
-            ClientGone: the connection was lost.
-        """
-        request, endpoint = self._request, self.endpoint
-        head = request.head
-        if head.fault is not None:
-            raise head.fault
-        body = EMPTY
-        if endpoint.method == "POST":
-            _check_type(head, endpoint.kind)
-            body = Content(
-                await request.connection.read_body(request.message, request.payload, head.expect != "")
-            )
-        call = self._dialect.read_call(
-            Envelope(
-                kind=endpoint.kind,
-                verb=endpoint.verb,
-                version=endpoint.version,
-                headers=head.fields,
-                query=request.query,
-                path_model=endpoint.path_model,
-                content_type=head.content_type or "application/json",
-                body=body,
-            )
-        )
-        return call if head.tags is NO_TAGS else replace(call, tags=head.tags)
-
-
-def _unacceptable(message: RawRequestMessage, head: Head, path: str) -> str | None:
-    """The code of what is wrong with a request's framing."""
-    if message.version != HttpVersion11:
-        if message.version != HttpVersion10 or path not in _HEALTH or head.transfer_encoding:
-            return "bad_framing"
-        if head.hosts > 1 or head.odd_host:
-            return "bad_framing"
-    elif head.hosts != 1 or head.odd_host:
-        return "bad_framing"
-    if head.transfer_encoding and head.transfer_encoding != "chunked":
-        return "not_implemented"
-    if message.method == "CONNECT":
-        return "method_not_allowed"
-    if not path.startswith("/") or "#" in message.path:
-        return "bad_framing"
-    if head.expect and head.expect != "100-continue":
-        return "expectation_failed"
-    return None
-
-
-def _check_type(head: Head, kind: PathKind) -> None:
-    allowed = _form_type if kind is PathKind.TRANSCRIPTION else _json_type
-    if head.content_encoding not in ("", "identity") or allowed(head.content_type) is None:
-        raise CallerError("unsupported_media_type")
 
 
 def _error(code: str) -> GatewayError:

@@ -1,7 +1,6 @@
 """ClientSink: an answer on its way into a client's connection, written as HTTP/1.1 by hand.
 
-The head is held until the first bytes of the body, a finish, or the next turn of the loop, whichever
-comes first, so that a small answer is one write and a stream's head waits for nothing.
+The connection holds what is sent until the next turn of the loop, so that a small answer is one write.
 """
 
 from http import HTTPStatus
@@ -28,7 +27,7 @@ class ClientSink:
     """
 
     __slots__ = (
-        "_bodyless", "_chunked", "_connection", "_date", "_head", "_left", "_payload", "extra", "finished",
+        "_bodyless", "_chunked", "_connection", "_date", "_length", "_payload", "extra", "finished",
         "keep", "sent_bytes", "started", "status",
     )  # fmt: skip
 
@@ -38,8 +37,7 @@ class ClientSink:
         self._connection = connection
         self._payload = payload
         self._date = date
-        self._head = b""
-        self._left: int | None = None
+        self._length: int | None = None
         self._chunked = False
         self._bodyless = bodyless  # the request was a HEAD
         self.extra: list[tuple[str, str]] = []
@@ -61,10 +59,9 @@ class ClientSink:
         self.keep = self.keep and self._payload.is_eof()
         if status in (204, 304):
             self._bodyless = True
-        self._left = length
+        self._length = length
         self._chunked = length is None and not self._bodyless
-        self._head = self._render(status, pass_back(headers), length)
-        connection.call_soon(self.flush)
+        connection.send(self._render(status, pass_back(headers), length))
 
     def _render(self, status: int, headers: Headers, length: int | None) -> bytes:
         parts = [_LINES.get(status) or f"HTTP/1.1 {status} \r\n", self._date]
@@ -80,12 +77,6 @@ class ClientSink:
         parts.append("\r\n" if self.keep else "connection: close\r\n\r\n")
         return "".join(parts).encode("ascii")
 
-    def flush(self) -> None:
-        """Write the head if it is still held."""
-        if self._head and self._connection.transport is not None:
-            self._connection.transport.write(self._head)
-            self._head = b""
-
     async def write(self, chunk: bytes) -> None:
         """Send bytes on, and wait while the client's buffer is full.
 
@@ -98,40 +89,32 @@ class ClientSink:
             for start in range(0, len(chunk), _PIECE_BYTES):
                 await self.write(chunk[start : start + _PIECE_BYTES])
             return
-        if self._left is not None:
-            self._left -= len(chunk)
-            if self._left < 0:
-                raise RuntimeError("the answer is longer than announced")
+        connection = self._connection
+        if connection.transport is None:
+            raise ClientGone("client_closed")
         self.sent_bytes += len(chunk)
-        self._send(b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk)
-        if self._connection.writing_paused:
-            await self._connection.drain()
+        if self._chunked:
+            connection.send(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+        elif self._length is not None and self.sent_bytes > self._length:
+            raise RuntimeError("the answer is longer than announced")
+        else:
+            connection.send(chunk)
+        if connection.writing_paused:
+            await connection.drain()
 
     async def finish(self) -> None:
         """The answer is complete; one that is shorter than announced is broken off."""
         if self.finished:
             return
-        if self._left and not self._bodyless:
+        if self._length is not None and self.sent_bytes < self._length and not self._bodyless:
             self.abort()
             return
         self.finished = True
         if self._chunked:
-            self._send(b"0\r\n\r\n")
-        else:
-            self.flush()
+            self._connection.send(b"0\r\n\r\n")
 
     def abort(self) -> None:
         """Close the connection without the end of the answer, so that the client notices."""
         self.finished = True
         self.keep = False
-        self.flush()
         self._connection.close_softly()
-
-    def _send(self, data: bytes) -> None:
-        transport = self._connection.transport
-        if transport is None or transport.is_closing():
-            raise ClientGone("client_closed")
-        if self._head:
-            data = self._head + data
-            self._head = b""
-        transport.write(data)
