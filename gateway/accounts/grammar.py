@@ -25,9 +25,9 @@ MAX_VALUES: Final = 256
 
 _NANOS_DIGITS: Final = 9
 _LAST_YEAR: Final = 9000
-_dollars = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?").fullmatch
-_count = re.compile(r"\d{1,9}").fullmatch
-_hours = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|(24):(00))").fullmatch
+_dollars = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?", re.ASCII).fullmatch
+_count = re.compile(r"\d{1,9}", re.ASCII).fullmatch
+_hours = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|(24):(00))", re.ASCII).fullmatch
 _pattern = re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,126}\*?").fullmatch
 
 

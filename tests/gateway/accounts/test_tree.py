@@ -1,0 +1,126 @@
+"""The tree: which rows make one, and what every installation has."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.accounts import tree
+from gateway.accounts.tree import ORGANISATION, PLATFORM, PROJECT, RESELLER, TreeError
+from gateway.contracts import NodeRow
+from gateway.names import Slug
+from gateway.store.memory import MemoryStore
+
+
+def node(id: str, parent: str | None, kind: str, name: str | None = None) -> NodeRow:
+    return NodeRow(
+        id=Slug(id), parent=parent and Slug(parent), kind=Slug(kind), name=Slug(name or id), created_ms=0
+    )
+
+
+ROOT = node("root", None, PLATFORM)
+
+
+def code(*rows: NodeRow) -> str:
+    with pytest.raises(TreeError) as caught:
+        tree.build(rows)
+    return caught.value.code
+
+
+def test_resellers_and_organisations_nest_to_any_depth():
+    rows = [
+        ROOT,
+        node("r1", "root", RESELLER),
+        node("r2", "r1", RESELLER),
+        node("o1", "r2", ORGANISATION),
+        node("o2", "o1", ORGANISATION),
+        node("p", "o2", PROJECT),
+    ]
+    nodes = tree.build(rows)
+    path = tree.path(nodes, Slug("p"))
+    assert [row.id for row in path] == ["root", "r1", "r2", "o1", "o2", "p"]
+    assert tree.nearest(path, ORGANISATION) == "o2"
+    assert tree.nearest(path, PROJECT) == "p"
+    assert tree.nearest(path[:2], ORGANISATION) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "parent", "allowed"),
+    [
+        (kind, parent, rank > 0 and over <= rank and not (kind == parent == PROJECT))
+        for rank, kind in enumerate((PLATFORM, RESELLER, ORGANISATION, PROJECT))
+        for over, parent in enumerate((PLATFORM, RESELLER, ORGANISATION, PROJECT))
+    ],
+)
+def test_the_kinds_nest_in_one_order(kind, parent, allowed):
+    rows = [ROOT] if parent == PLATFORM else [ROOT, node("parent", "root", parent)]
+    rows.append(node("child", rows[-1].id, kind))
+    if allowed:
+        assert tree.build(rows)
+    else:
+        assert code(*rows) == "wrong_parent"
+
+
+def test_what_is_no_tree_is_refused():
+    assert code() == "no_root"
+    assert code(ROOT, ROOT) == "double_id"
+    assert code(ROOT, node("again", None, PLATFORM)) == "two_roots"
+    assert code(ROOT, node("again", None, PLATFORM, "root")) == "two_roots"
+    assert code(ROOT, node("o", None, ORGANISATION)) == "two_roots"
+    assert code(node("o", None, ORGANISATION)) == "wrong_parent"
+    assert code(ROOT, node("o", "nobody", ORGANISATION)) == "unknown_node"
+    assert code(ROOT, node("o", "root", "team")) == "unknown_kind"
+    assert code(ROOT, node("a", "root", PROJECT, "x"), node("b", "root", PROJECT, "x")) == "double_name"
+
+
+def test_a_circle_is_refused():
+    assert code(ROOT, node("a", "b", RESELLER), node("b", "a", RESELLER)) == "too_deep"
+    assert code(ROOT, node("a", "a", RESELLER)) == "too_deep"
+
+
+@pytest.mark.parametrize(("depth", "fits"), [(16, True), (17, False)])
+def test_a_path_has_at_most_sixteen_nodes(depth, fits):
+    rows = [ROOT]
+    for number in range(depth - 1):
+        rows.append(node(f"r{number}", rows[-1].id, RESELLER))
+    if fits:
+        assert len(tree.path(tree.build(rows), rows[-1].id)) == 16
+    else:
+        assert code(*rows) == "too_deep"
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=10))
+def test_rows_of_any_shape_end_in_a_tree_or_a_tree_error(edges):
+    rows = [ROOT] + [node(f"n{a}", f"n{b}" if b else "root", RESELLER) for a, b in edges]
+    try:
+        nodes = tree.build(rows)
+    except TreeError as error:
+        assert error.code
+    else:
+        assert all(tree.path(nodes, id)[0] == ROOT for id in nodes)
+
+
+async def test_the_first_start_makes_a_platform_an_organisation_and_a_project():
+    store = MemoryStore()
+    project = await tree.ensure_root(store)
+    nodes = tree.build((await store.accounts.load()).nodes)
+    assert [(row.kind, row.name) for row in tree.path(nodes, project)] == [
+        (PLATFORM, "platform"),
+        (ORGANISATION, "default"),
+        (PROJECT, "default"),
+    ]
+
+
+async def test_a_later_start_changes_nothing():
+    store = MemoryStore()
+    await tree.ensure_root(store)
+    version = await store.accounts.version()
+    await tree.ensure_root(store)
+    assert await store.accounts.version() == version
+
+
+def test_a_new_node_is_found_below_its_parent():
+    fresh = tree.new_node(Slug("root"), ORGANISATION, Slug("acme"))
+    nodes = tree.build([ROOT, fresh])
+    assert tree.child(nodes, Slug("root"), ORGANISATION, Slug("acme")) == fresh
+    assert tree.child(nodes, Slug("root"), PROJECT, Slug("acme")) is None
+    assert tree.child(nodes, fresh.id, ORGANISATION, Slug("acme")) is None
