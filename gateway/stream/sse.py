@@ -148,13 +148,13 @@ class Frames:
             if self._data:
                 events.append((self._name, b"\n".join(self._data)))
             self._data, self._held, self._name = [], 0, None
-        elif line.startswith(b"data:"):
+        elif line.startswith(b"data:") or line == b"data":
             self._data.append(line[5:].removeprefix(b" "))
             self._held += len(line)
             if self._held > self._limit:
                 self._drop()
-        elif line.startswith(b"event:"):
-            self._name = line[6:].removeprefix(b" ")[:HEAD_BYTES]
+        elif line.startswith(b"event:") or line == b"event":
+            self._name = line[6:].removeprefix(b" ")[:HEAD_BYTES] or None
 
     def _drop(self) -> None:
         """Stop holding this event; its line may be unfinished."""
