@@ -142,6 +142,16 @@ def restore(values: Sequence[Any]) -> Record:
         raise ValueError("not the values of a record") from None
 
 
+def restore_field(name: str, value: Any) -> Any:
+    """One kept value as the type of its field.
+
+    Raises:
+        ValueError: no such field, or not a value that it may have.
+    """
+    read = _READERS[NAMES.index(name)]
+    return value if value is None or read is None else read(value)
+
+
 def _reader(hint: Any) -> Callable[[Any], Any] | None:
     """What turns a kept value into the type of its field; None where it is kept as it is."""
     (kind,) = set(get_args(hint) or [hint]) - {type(None)}

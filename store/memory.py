@@ -28,11 +28,10 @@ SUMMED: Final = tuple(
 )
 """The columns that sums() adds up."""
 
-GROUPABLE: Final = frozenset(
-    "org project key_id feature environment customer session dialect path_kind model_requested model_routed"
-    " provider credential tier route_reason task attempts stream status outcome error_code usage_source"
-    " price_version priced source".split()
-)
+GROUPABLE: Final = frozenset(NAMES) - {
+    *SUMMED,
+    *("id", "at", "task_confidence", "held_nanos", "queue_us", "overhead_us", "first_byte_us", "total_us"),
+}
 """The columns that sums() groups by: names, and numbers of few values."""
 
 MOST_GROUPS: Final = 10_000
@@ -156,8 +155,8 @@ class MemoryRecords:
             row["unpriced"] += not record.priced
             for name in SUMMED:
                 row[name] += getattr(record, name) or 0
-        rows = sorted(found.values(), key=lambda row: (-row["cost_nanos"], -row["calls"]))
-        return rows[:MOST_GROUPS]
+        rows = sorted(found.items(), key=lambda item: _rank(*item))
+        return [row for _, row in rows[:MOST_GROUPS]]
 
     async def export(self, span: Span) -> AsyncIterator[Record]:
         """Records in order of time."""
@@ -213,6 +212,10 @@ class MemoryStore:
 
     async def close(self) -> None:
         """Nothing to close."""
+
+
+def _rank(key: Sequence[Any], row: dict[str, Any]) -> tuple[Any, ...]:
+    return -row["cost_nanos"], -row["calls"], *((value is not None, value) for value in key)
 
 
 def _blank(groups: Sequence[str], key: Sequence[Any]) -> dict[str, Any]:

@@ -61,8 +61,8 @@ class Remains:
                 elif (record := self._record(values, names)) is not None:
                     opened.pop(record.id, None)
                     yield record
-        for values, names in opened.values():
-            if (record := self._record(values, names)) is not None:
+        for kept, layout in opened.values():
+            if (record := self._record(kept, layout)) is not None:
                 self.interrupted += 1
                 yield interrupted(record)
 

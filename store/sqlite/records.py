@@ -1,0 +1,106 @@
+"""Rows of records: added in batches, summed, exported."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final
+
+from gateway.store.memory import MOST_GROUPS, SUMMED, checked_groups
+from gateway.store.sqlite.connection import Database, Row
+
+from gateway.contracts import Span, StoreError
+from gateway.names import Slug
+from gateway.records import NAMES, VALUES, Record, restore, restore_field
+from gateway.usage import Nanos
+
+PAGE: Final = 1_000
+
+_COLUMNS: Final = ", ".join(NAMES)
+# Only a repeated id is passed over in silence; "or ignore" would also swallow what the schema refuses.
+_ADD: Final = (
+    f"insert into records ({_COLUMNS}) values ({', '.join('?' * len(NAMES))}) on conflict (id) do nothing"
+)
+_SUMS: Final = ", ".join(f"coalesce(sum({name}), 0)" for name in SUMMED)
+_SPENT: Final = "select key_id, nanos from spent order by key_id"
+
+
+class SqliteRecords:
+    """Records in one file."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, records: Sequence[Record]) -> int:
+        """Store a batch in one transaction.
+
+        Raises:
+            StoreError: the work cannot be done now. ValueError: the schema refuses a row.
+        """
+        async with self._database.transaction() as db:
+            # A generator, so that the rows are made in the thread of the connection.
+            cursor = await db.executemany(_ADD, map(VALUES, records))
+            return max(0, cursor.rowcount)
+
+    async def sums(self, span: Span, by: Sequence[str]) -> list[dict[str, Any]]:
+        """Sums over records, dearest group first, at most MOST_GROUPS.
+
+        Raises:
+            StoreError: it took too long, or a sum has more than 64 bits. ValueError: by has no such column.
+        """
+        groups = checked_groups(by)
+        where, values = _within(span)
+        chosen = "".join(f"{name}, " for name in groups)
+        order = ", ".join(str(number + 1) for number in range(len(groups))) or "1"
+        query = (
+            f"select {chosen}count(*) as calls, coalesce(sum(1 - priced), 0) as unpriced, {_SUMS}"  # noqa: S608
+            f" from records where {where} {'group by ' + ', '.join(groups) if groups else ''}"
+            f" order by coalesce(sum(cost_nanos), 0) desc, calls desc, {order} limit {MOST_GROUPS}"
+        )
+        rows = await self._database.report(query, values)
+        return [_sum_row(groups, row) for row in rows]
+
+    async def export(self, span: Span) -> AsyncIterator[Record]:
+        """Records in order of time, read in pages of PAGE, so that no reading lasts long.
+
+        Raises:
+            StoreError: the file cannot be read, or a row in it was changed by another hand.
+        """
+        where, values = _within(span)
+        query = (
+            f"select {_COLUMNS} from records where {where} and (at, id) > (?, ?)"  # noqa: S608
+            f" order by at, id limit {PAGE}"
+        )
+        after: tuple[int, str] = (span.since_us, "")
+        while rows := await self._database.report(query, (*values, *after)):
+            for place, row in enumerate(rows):
+                if place % 100 == 0:  # making a hundred records takes a few milliseconds
+                    await asyncio.sleep(0)
+                yield _record(row)
+            after = rows[-1][NAMES.index("at")], rows[-1][NAMES.index("id")]
+            if len(rows) < PAGE:
+                return
+
+    async def spent(self) -> dict[Slug, Nanos]:
+        """What each key has cost so far, from sums that are kept with the records."""
+        (rows,) = await self._database.look(_SPENT)
+        return {Slug(key_id): Nanos(nanos) for key_id, nanos in rows}
+
+
+def _within(span: Span) -> tuple[str, list[object]]:
+    if span.key_id is None:
+        return "at >= ? and at < ?", [span.since_us, span.until_us]
+    return "key_id = ? and at >= ? and at < ?", [span.key_id, span.since_us, span.until_us]
+
+
+def _sum_row(groups: Sequence[str], row: Row) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in zip(groups, row, strict=False):
+        found[name] = restore_field(name, value)
+    numbers = row[len(groups) :]
+    return {**found, **dict(zip(("calls", "unpriced", *SUMMED), numbers, strict=True))}
+
+
+def _record(row: Row) -> Record:
+    try:
+        return restore(row)
+    except (ValueError, TypeError):
+        raise StoreError("a record is not valid; the database was changed by another hand") from None
