@@ -21,7 +21,7 @@ SPEAKS: Final = frozenset(
         "speech",
         "transcription",
         "moderations",
-    )  # fmt: skip
+    )
 )
 
 

@@ -19,6 +19,7 @@ from gateway.dialects.anthropic_usage import MessageReader
 from gateway.errors import CODES, CallerError, GatewayError
 from gateway.names import Slug
 from gateway.records import PathKind
+from gateway.stream.json_body import CONTROL_FIELDS
 from gateway.stream.tap import BodyMeter, EventMeter
 from gateway.usage import NOTHING, Aside, Reading, ServiceTier, Source, Usage
 
@@ -51,7 +52,7 @@ REQUEST: dict[str, Any] = {
     ],
 }
 
-KEYS = st.text(min_size=1, max_size=8).filter(lambda name: name not in REQUEST and not name.startswith("_"))
+KEYS = st.text(min_size=1, max_size=8).filter(lambda name: name not in {*REQUEST, *CONTROL_FIELDS})
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(-1e9, 1e9) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

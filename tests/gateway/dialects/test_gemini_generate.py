@@ -20,6 +20,7 @@ from gateway.errors import CODES, CallerError, GatewayError
 from gateway.names import Slug
 from gateway.records import PathKind
 from gateway.stream.json_array import Elements
+from gateway.stream.json_body import CONTROL_FIELDS
 from gateway.stream.tap import BodyMeter, EventMeter
 from gateway.usage import Reading, ServiceTier, Source, Usage
 
@@ -52,7 +53,7 @@ REQUEST: dict[str, Any] = {
     "labels": {"a": "b"},
 }
 
-KEYS = st.text(min_size=1, max_size=8).filter(lambda name: name not in REQUEST and name != "model")
+KEYS = st.text(min_size=1, max_size=8).filter(lambda name: name not in {*REQUEST, *CONTROL_FIELDS, "model"})
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
@@ -175,7 +176,7 @@ def test_a_stream_keeps_its_form_and_nothing_else_of_the_query() -> None:
 
 @given(st.dictionaries(KEYS, JSON, max_size=4))
 def test_unknown_fields_survive_and_the_body_stays_as_it_was(extra: dict[str, Any]) -> None:
-    sent = {**REQUEST, **{name: value for name, value in extra.items() if not name.startswith("_")}}
+    sent = {**REQUEST, **extra}
     for dialect, verb in ((gemini_generate, "generateContent"), (gemini_count, "countTokens")):
         written = dialect.with_model(dialect.read_call(envelope(sent, verb)), "gemini-b", True)
         assert orjson.loads(written.open(Purpose.SEND)) == sent
