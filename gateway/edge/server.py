@@ -17,15 +17,23 @@ from aiohttp.streams import StreamReader
 
 from gateway import dialects, log
 from gateway.clock import Clock
-from gateway.content import Content
-from gateway.contracts import Call, Dialect
+from gateway.content import Content, Purpose
+from gateway.contracts import Call, Dialect, Headers
 from gateway.edge.limits import EdgeLimits
 from gateway.edge.listener import EdgeListener
 from gateway.edge.protocol import Connection
 from gateway.edge.request import HEALTH, Request, unacceptable
 from gateway.edge.request_headers import HeaderReader, read_query
-from gateway.edge.sink import ClientSink
-from gateway.errors import CODES, CallerError, ClientGone, Fault, GatewayError, OurError
+from gateway.edge.sink import STATUS_LINES, ClientSink
+from gateway.errors import (
+    CODES,
+    CallerError,
+    ClientGone,
+    CredentialDead,
+    GatewayError,
+    OurError,
+    UpstreamError,
+)
 from gateway.exchange import Exchange
 from gateway.names import Ids, Slug
 
@@ -33,6 +41,7 @@ _SWEEP_S: Final = 0.25
 _BACKLOG: Final = 1024
 _JSON: Final = (("content-type", "application/json"),)
 _OPENAI: Final = Slug("openai_chat")
+_ADVICE: Final = frozenset({"x-should-retry", "retry-after", "retry-after-ms"})
 _NOTED: Final = 20
 
 
@@ -45,6 +54,9 @@ class Pipeline(Protocol):
     async def __call__(self, exchange: Exchange, read: Callable[[], Awaitable[Call]]) -> None: ...
 
 
+Hook = Callable[[Exchange], Awaitable[None]]
+
+
 class LocalAnswers(Protocol):
     """What the data plane answers besides calls."""
 
@@ -53,8 +65,11 @@ class LocalAnswers(Protocol):
         ...
 
     @property
-    def hooks(self) -> Mapping[str, Callable[[Exchange], Awaitable[None]]]:
-        """GET paths with handlers of their own, such as /v1/me. They answer as a Pipeline does."""
+    def hooks(self) -> Mapping[str, Hook]:
+        """GET paths with handlers of their own, such as /v1/me. They answer as a Pipeline does.
+
+        The query's pairs are at exchange.read.query.
+        """
         ...
 
 
@@ -185,7 +200,7 @@ class DataPlane:
         error = _error(code)
         body = dialects.DIALECTS[_OPENAI].error_body(error, self._ids())
         return (
-            f"HTTP/1.1 {error.status} \r\n{self._date_line()}content-type: application/json\r\n"
+            f"{STATUS_LINES[error.status]}{self._date_line()}content-type: application/json\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         ).encode() + body
 
@@ -224,12 +239,7 @@ class DataPlane:
             return
         hook = self._local.hooks.get(path)
         if hook is not None:
-            if request.message.method not in ("GET", "HEAD"):
-                await self._refuse(sink, _method_error(sink, "GET"), _guess(path, request.head.fields))
-                return
-            exchange = self._exchange(request, sink)
-            await hook(exchange)
-            await self._conclude(sink, exchange, _guess(path, request.head.fields))
+            await self._local_call(hook, request, sink)
             return
         endpoint = dialects.find(path, request.head.fields)
         if endpoint is None:
@@ -245,9 +255,23 @@ class DataPlane:
             await self._refuse(sink, _error("shutting_down" if self.closing else "overloaded"), dialect)
         else:
             exchange = self._exchange(request, sink)
+            exchange.prefers = endpoint.prefers
             request.bind(endpoint, dialect)
             await self._pipeline(exchange, request)
             await self._conclude(sink, exchange, dialect)
+
+    async def _local_call(self, hook: Hook, request: Request, sink: ClientSink) -> None:
+        dialect = _guess(request.path, request.head.fields)
+        error = request.head.conflict or request.head.fault
+        if request.message.method not in ("GET", "HEAD"):
+            error = _method_error(sink, "GET")
+        if error is not None:
+            await self._refuse(sink, error, dialect)
+            return
+        exchange = self._exchange(request, sink)
+        exchange.read = request
+        await hook(exchange)
+        await self._conclude(sink, exchange, dialect)
 
     def _exchange(self, request: Request, sink: ClientSink) -> Exchange:
         return Exchange(
@@ -285,8 +309,18 @@ class DataPlane:
         if sink.started or sink.finished:
             return
         error = exchange.error or OurError("bug")
-        if exchange.attempts and error.fault is Fault.UPSTREAM and error.after_s is None:
-            sink.extra.append(("x-should-retry", "false"))  # the gateway tried as often as allowed
+        if isinstance(error, ClientGone):
+            raise error
+        if isinstance(error, UpstreamError) and exchange.attempts:
+            answer = error.answer
+            names = {name for name, _ in answer.headers} if answer is not None else set()
+            if error.after_s is None and not names & _ADVICE:
+                sink.extra.append(("x-should-retry", "false"))  # the gateway tried as often as allowed
+            # What a provider says of our credential is between it and us.
+            if answer is not None and answer.status >= 400 and not isinstance(error, CredentialDead):
+                body = answer.body.open(Purpose.RELAY)
+                await _send(sink, answer.status, body, answer.headers)
+                return
         await self._refuse(sink, error, dialect, exchange.id)
 
     async def _refuse(
@@ -311,7 +345,7 @@ def _error(code: str) -> GatewayError:
     return CallerError(code) if CODES[code][0] < 500 else OurError(code)
 
 
-def _method_error(sink: ClientSink, allowed: str) -> GatewayError:
+def _method_error(sink: ClientSink, allowed: str) -> CallerError:
     sink.extra.append(("allow", "GET, HEAD" if allowed == "GET" else allowed))
     return CallerError("method_not_allowed")
 
@@ -329,8 +363,8 @@ def _guess(path: str, fields: Mapping[str, str]) -> Dialect:
     )
 
 
-async def _send(sink: ClientSink, status: int, body: bytes) -> None:
-    await sink.start(status, _JSON, len(body))
+async def _send(sink: ClientSink, status: int, body: bytes, headers: Headers = _JSON) -> None:
+    await sink.start(status, headers, len(body))
     await sink.write(body)
     await sink.finish()
 

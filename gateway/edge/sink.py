@@ -13,7 +13,7 @@ from gateway.edge.protocol import Connection
 from gateway.edge.request_headers import is_plain, pass_back
 from gateway.errors import ClientGone
 
-_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
+STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 _PIECE_BYTES: Final = 256 * 1024
 
 
@@ -64,7 +64,7 @@ class ClientSink:
         connection.send(self._render(status, pass_back(headers), length))
 
     def _render(self, status: int, headers: Headers, length: int | None) -> bytes:
-        parts = [_LINES.get(status) or f"HTTP/1.1 {status} \r\n", self._date]
+        parts = [STATUS_LINES.get(status) or f"HTTP/1.1 {status} \r\n", self._date]
         for name, value in headers:
             parts.append(f"{name}: {value}\r\n")
         for name, value in self.extra:
