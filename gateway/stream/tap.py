@@ -13,8 +13,9 @@ from gateway.usage import Reading, Source, Usage
 
 # A meter never changes, delays or refuses a byte, and never raises. An event is parsed only if its
 # bytes hold one of the reader's marks: a key with both quotes. Inside a JSON string a quote is
-# escaped, so a model's text cannot show a mark; where a model's output is real JSON (tool
-# arguments of some APIs) it can, so a reader looks at the parsed event's own keys, by position.
+# escaped, so a model's text cannot show a mark unless it is nothing but that word; where a model's
+# output is real JSON (tool arguments of some APIs) it can. So a reader looks at the parsed event's
+# own keys, by position.
 # "usage":null does not count as a mark: with usage asked for, every event has it.
 #
 # When nothing is reported, output tokens are estimated from the text that passed. Readers name the
@@ -41,11 +42,15 @@ SINGLE_TOKEN_BYTES: Final = 6.5
 SMALL_EVENT: Final = 1024
 """Bytes of an event that may be counted without being measured."""
 
-MEASURED: Final = 32
+MEASURED: Final = 64
 """So many small events are measured at first, all of them."""
 
 SAMPLE: Final = 8
 """After these, one of so many."""
+
+
+MOST_TRIES: Final = 16
+"""Places looked at, and closing braces tried at each, in what is left of too large an answer."""
 
 
 class Reader(Protocol):
@@ -234,14 +239,13 @@ class BodyMeter:
 class TextCount:
     """Adds up the model's text as it passes, for an estimate of its tokens."""
 
-    __slots__ = ("_events", "_measured", "_plain", "_small", "_wide")
+    __slots__ = ("_events", "_plain", "_small", "_wide")
 
     def __init__(self) -> None:
         self._events = 0  # that carried text
         self._plain = 0  # bytes of texts in ASCII
         self._wide = 0  # bytes of other texts
         self._small = 0  # small events so far, with text or without
-        self._measured = 0  # of these, how many the sums stand for
 
     def add_event(self, data: bytes, keys: tuple[bytes, ...]) -> None:
         """Count one event; small ones by sample."""
@@ -249,9 +253,10 @@ class TextCount:
             self.add(data, keys)
             return
         self._small += 1
-        if self._small <= MEASURED or not self._small % SAMPLE:
-            self.add(data, keys, self._small - self._measured)
-            self._measured = self._small
+        if self._small <= MEASURED:
+            self.add(data, keys)
+        elif self._small % SAMPLE == SAMPLE // 2:  # the middle one stands for all
+            self.add(data, keys, SAMPLE)
 
     def add(self, data: bytes, keys: tuple[bytes, ...], times: int = 1) -> None:
         """Count the strings that follow these keys in one event or body, so many times."""
@@ -284,14 +289,14 @@ class TextCount:
             tokens = float(self._events)
         else:
             tokens = self._plain / BYTES_PER_TOKEN + self._wide / WIDE_BYTES_PER_TOKEN
-        return math.ceil(tokens * (self._small / self._measured if self._measured else 1))
+        return math.ceil(tokens)
 
     def _measure(self, text: bytes, times: int) -> None:
         size = len(text)
         letters = 0
         if b"\\" in text:
             letters = text.count(b"\\u")  # six bytes for a letter of two or three
-            size -= text.count(b"\\") + 2 * letters
+            size -= text.count(b"\\") - text.count(b"\\\\") + 2 * letters
         if letters or not text.isascii():
             self._wide += size * times
         else:
@@ -357,9 +362,9 @@ def find_object(text: bytes, mark: bytes, last: bool = True) -> dict[str, Any]:
         last: look for the last place instead of the first.
     """
     at = text.rfind(mark) if last else text.find(mark)
-    while at >= 0:
-        found = _object_at(text, at + len(mark))
-        if found:
+    for _ in range(MOST_TRIES):
+        found = _object_at(text, at + len(mark)) if at >= 0 else {}
+        if at < 0 or found:
             return found
         at = text.rfind(mark, 0, at) if last else text.find(mark, at + 1)
     return {}
@@ -371,12 +376,14 @@ def _object_at(text: bytes, start: int) -> dict[str, Any]:
         return {}
     rest = rest[1:].lstrip()
     end = rest.find(b"}") if rest.startswith(b"{") else -1
-    while end >= 0:
-        if rest.count(b"{", 0, end) == rest.count(b"}", 0, end + 1):
+    tries = 0
+    while end >= 0 and tries < MOST_TRIES:
+        if rest.count(b"{", 0, end) == rest.count(b"}", 0, end + 1):  # reports have no braces in strings
             try:
-                tree = orjson.loads(rest[: end + 1])
+                tree: dict[str, Any] = orjson.loads(rest[: end + 1])
             except orjson.JSONDecodeError:
                 return {}
-            return tree if type(tree) is dict else {}
+            return tree
         end = rest.find(b"}", end + 1)
+        tries += 1
     return {}

@@ -97,7 +97,7 @@ def test_an_integer_cannot_hide_behind_depth() -> None:
 
 
 @given(st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(-1e300, 1e300)
     | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
@@ -120,13 +120,13 @@ def test_of_doubled_keys_one_is_left_and_that_one_is_sent() -> None:
 
 
 def test_keys_that_look_like_others_are_plain_data() -> None:
-    tree = tree_of('{"Model":"a","MODEL":"b","model\\u0000":"c","ｍodel":"d","__class__":1}'.encode())
+    tree = tree_of(b'{"Model":"a","MODEL":"b","model\\u0000":"c","\\uff4dodel":"d","__class__":1}')
     assert "model" not in tree
     assert len(tree) == 5
 
 
 def test_fields_that_steer_other_gateways_are_taken_out_of_the_top_only() -> None:
-    body = {name: "https://evil.example" for name in CONTROL_FIELDS} | {"metadata": {"api_key": "x"}, "a": 1}
+    body = dict.fromkeys(CONTROL_FIELDS, "https://evil.example") | {"metadata": {"api_key": "x"}, "a": 1}
     assert tree_of(orjson.dumps(body)) == {"metadata": {"api_key": "x"}, "a": 1}
 
 

@@ -1,5 +1,7 @@
 """Bytes in, events out, wherever the bytes are cut."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,8 +108,9 @@ def test_whole_events_are_read_at_once_after_the_first() -> None:
     st.lists(
         st.sampled_from(
             [
-                b"data: ", b"data:", b"data", b"event: e", b"event:", b"event", b"x", b" ", b":", b"\n", b"\r", b"\r\n",
-                b"\n\n", b"\xef\xbb\xbf", b"\xff\xfe", b"\xe2\x80\xa8", b"id: 1", b'{"a":"b"}',
+                b"data: ", b"data:", b"data", b"event: e", b"event:", b"event", b"x", b" ", b":",
+                b"\n", b"\r", b"\r\n", b"\n\n", b"\xef\xbb\xbf", b"\xff\xfe", b"\xe2\x80\xa8",
+                b"id: 1", b'{"a":"b"}',
             ]
         ),
         max_size=30,
@@ -119,7 +122,7 @@ def test_events_are_those_of_the_standard_however_mixed_and_cut(pieces: list[byt
     places = [0, *sorted(min(place, len(body)) for place in cuts), len(body)]
     frames = Frames()
     events: list[Event] = []
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in pairwise(places):
         events += frames.feed(body[start:end])
     assert events == reference(body)
 
