@@ -166,6 +166,7 @@ class Upstream:
 
     def __init__(self, defaults: str = "", port: int = 0) -> None:
         self.echo = Echo(Echo.Config(defaults=defaults))
+        self._groq = Echo(Echo.Config(defaults=f"{defaults},poses=groq".lstrip(",")))
         self.requests: list[Received] = []
         self._port = port
         self._scripts: deque[Scripted] = deque()
@@ -274,15 +275,16 @@ class Upstream:
             headers=tuple((name.lower(), value) for name, value in received.headers),
             body=Content(received.body),
         )
+        echo = self._groq if groq else self.echo
         try:
-            answer = await self.echo.open(asked, PERMIT)
+            answer = await echo.open(asked, PERMIT)
         except UpstreamError:
             self._break(request)
             return web.Response()
         try:
             return await self._relay(request, answer)
         finally:
-            self.echo.release(answer)
+            echo.release(answer)
 
     async def _relay(self, request: web.BaseRequest, answer: EchoAnswer) -> web.StreamResponse:
         response = web.StreamResponse(status=answer.status)

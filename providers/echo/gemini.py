@@ -1,5 +1,6 @@
 """Gemini's generateContent, embeddings and count of tokens, answered by echo."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import unquote
@@ -32,22 +33,22 @@ _BROKEN: Final = b'{"error":{"code":503,"message":"The model is overloaded.","st
 def read(tree: dict[str, Any], orders: Orders, path: str) -> Ask:
     """Understand a request to generate or to count; the path names model, verb and way of streaming."""
     model, verb, query = _place(path)
-    body = tree.get("generateContentRequest") or tree
+    body = _pick(tree, "generateContentRequest") or tree
     tally = Tally()
-    _count(body.get("systemInstruction") or {}, tally)
+    _count(_pick(body, "systemInstruction") or {}, tally)
     contents = body.get("contents") or []
     for content in contents:
         text = _count(content, tally)
         if content.get("role", "user") == "user" and text is not None:
             tally.last = text
     tools = tuple(
-        Tool(name=one["name"], schema=one.get("parametersJsonSchema") or one.get("parameters"))
+        Tool(name=one["name"], schema=_pick(one, "parametersJsonSchema") or one.get("parameters"))
         for tool in body.get("tools") or ()
-        for one in tool.get("functionDeclarations") or ()
+        for one in _pick(tool, "functionDeclarations") or ()
     )
     if tools:
         tally.text(str(dumps(body["tools"]), "utf-8"))
-    settings = body.get("generationConfig") or {}
+    settings = _pick(body, "generationConfig") or {}
     text, orders = heed(tally.last, orders)
     return Ask(
         model=model,
@@ -56,12 +57,12 @@ def read(tree: dict[str, Any], orders: Orders, path: str) -> Ask:
         orders=orders,
         stream=verb == "streamGenerateContent",
         usage_wanted="alt=sse" in query,
-        max_output=settings.get("maxOutputTokens"),
-        choices=min(max(int(settings.get("candidateCount") or 1), 1), 8),
+        max_output=_pick(settings, "maxOutputTokens"),
+        choices=min(max(int(_pick(settings, "candidateCount") or 1), 1), 8),
         tools=tools,
-        forced=_forced(body.get("toolConfig") or {}),
+        forced=_forced(_pick(body, "toolConfig") or {}),
         schema=_schema(settings),
-        answered=bool(contents) and "functionResponse" in dumps(contents[-1]).decode(),
+        answered=bool(contents) and any(map(_is_tool, contents[-1].get("parts") or ())),
         turns=len(contents),
         others=tally.others,
     )
@@ -112,7 +113,9 @@ def read_embed(tree: dict[str, Any], orders: Orders, path: str) -> Ask:
     model = _place(path)[0]
     requests = tree.get("requests", [tree])
     tally = Tally()
-    wanted = tuple((_count(one["content"], tally) or "", one.get("outputDimensionality")) for one in requests)
+    wanted = tuple(
+        (_count(one["content"], tally) or "", _pick(one, "outputDimensionality")) for one in requests
+    )
     text, orders = heed(wanted[0][0] if wanted else "", orders)
     return Ask(
         model=model,
@@ -133,6 +136,23 @@ def embed(ask: Ask) -> Reply:
     return whole(dumps(body))
 
 
+def _pick(tree: dict[str, Any], name: str) -> Any:
+    """A field by its name, or by the same name with underscores, which Google also takes."""
+    value = tree.get(name)
+    return value if value is not None else tree.get(_SNAKE[name])
+
+
+_SNAKE: Final = {
+    name: re.sub("[A-Z]", lambda found: "_" + found[0].lower(), name)
+    for name in (
+        "allowedFunctionNames", "candidateCount", "functionCallingConfig", "functionDeclarations",
+        "generateContentRequest", "generationConfig", "maxOutputTokens", "outputDimensionality",
+        "parametersJsonSchema", "responseJsonSchema", "responseMimeType", "responseSchema",
+        "systemInstruction", "toolConfig",
+    )
+}  # fmt: skip
+
+
 def _place(path: str) -> tuple[str, str, str]:
     place, _, query = path.partition("?")
     model, _, verb = place.partition("/models/")[2].rpartition(":")
@@ -145,23 +165,30 @@ def _count(content: dict[str, Any], tally: Tally) -> str | None:
         if "text" in part:
             tally.text(part["text"])
             texts.append(part["text"])
-        elif "functionCall" in part or "functionResponse" in part:
+        elif _is_tool(part):
             tally.text(str(dumps(part), "utf-8"))
         else:
             tally.others += 1
     return "\n".join(texts) if texts else None
 
 
+def _is_tool(part: dict[str, Any]) -> bool:
+    """Whether a part is the call of a tool or its result; after either, the tool was asked already."""
+    return any(
+        name in part for name in ("functionCall", "functionResponse", "function_call", "function_response")
+    )
+
+
 def _forced(config: dict[str, Any]) -> str:
-    calling = config.get("functionCallingConfig") or {}
+    calling = _pick(config, "functionCallingConfig") or {}
     if str(calling.get("mode", "")).upper() != "ANY":
         return ""
-    return str((calling.get("allowedFunctionNames") or ["*"])[0])
+    return str((_pick(calling, "allowedFunctionNames") or ["*"])[0])
 
 
 def _schema(settings: dict[str, Any]) -> Any:
-    schema = settings.get("responseJsonSchema") or settings.get("responseSchema")
-    if schema is None and settings.get("responseMimeType") == "application/json":
+    schema = _pick(settings, "responseJsonSchema") or _pick(settings, "responseSchema")
+    if schema is None and _pick(settings, "responseMimeType") == "application/json":
         return {}
     return schema
 
