@@ -37,7 +37,7 @@ class ServiceTier(StrEnum):
 class Usage:
     """Units of one answer. Parts are counted inside their whole, never beside it.
 
-    input holds all input tokens: cached, written to cache, audio and image tokens are inside it.
+    input holds all input tokens: cached, written to cache, audio, image and video tokens are inside it.
     output holds all output tokens: reasoning, audio and image tokens are inside it.
     cached_audio is inside both cached and input_audio.
     All other units stand alone.
@@ -50,6 +50,7 @@ class Usage:
     input_audio: int = 0
     cached_audio: int = 0
     input_image: int = 0
+    input_video: int = 0
     output: int = 0
     reasoning: int = 0
     output_audio: int = 0
@@ -104,8 +105,8 @@ class Rates:
     """Pico-dollars for one unit of each class; None: the class has no price of its own.
 
     A class of tokens without a price of its own is billed as the class it is part of: cached, written,
-    audio and image tokens as input (cached_audio as cached if audio has no price, else as audio),
-    write_1h as write_5m, reasoning, audio and image tokens as output. Units that stand alone
+    audio, image and video tokens as input (cached_audio as cached if audio has no price, else as
+    audio), write_1h as write_5m, reasoning, audio and image tokens as output. Units that stand alone
     (search, tool_unit, character, audio_hour, image) have no such fallback.
     """
 
@@ -117,6 +118,7 @@ class Rates:
     cached_audio: int | None = None
     input_image: int | None = None
     cached_image: int | None = None
+    input_video: int | None = None
     output: int | None = None
     reasoning: int | None = None
     output_audio: int | None = None
@@ -150,19 +152,16 @@ class Factor:
     under: int = 1
 
     def __post_init__(self) -> None:
-        for value in (self.over, self.under):
-            if type(value) is not int or not 0 < value < LIMIT:
-                raise ValueError("not a factor")
+        if any(type(value) is not int or not 0 < value < LIMIT for value in (self.over, self.under)):
+            raise ValueError("not a factor")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scheme:
-    """The rates of one mode of service, by the size of the input.
-
-    All units of a call are billed at the last step whose bound the call's input tokens exceed.
+    """The rates of one mode of service. The size of a call's input decides on the rates of all its units.
 
     Attributes:
-        base: up to the first bound.
+        base: rates up to the first bound.
         steps: (input tokens, rates above them), by rising bound.
         factor: multiplies the tokens' part of the bill.
     """
@@ -183,12 +182,8 @@ class Scheme:
 
     def at(self, input_tokens: int) -> Rates:
         """The rates for a call with so many input tokens."""
-        found = self.base
-        for bound, rates in self.steps:
-            if input_tokens <= bound:
-                break
-            found = rates
-        return found
+        reached = [rates for bound, rates in self.steps if input_tokens > bound]
+        return reached[-1] if reached else self.base
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,13 +225,13 @@ class Price:
             if tier is ServiceTier.STANDARD or self.fast == self.priority:
                 return self.fast
             return None
-        if tier is ServiceTier.STANDARD:
-            return self.standard
-        if tier is ServiceTier.PRIORITY:
-            return self.priority
-        if tier is ServiceTier.FLEX:
-            return self.flex
-        return self.batch if tier is ServiceTier.BATCH else None
+        modes = {
+            ServiceTier.STANDARD: self.standard,
+            ServiceTier.BATCH: self.batch,
+            ServiceTier.FLEX: self.flex,
+            ServiceTier.PRIORITY: self.priority,
+        }
+        return modes.get(tier)
 
 
 def cost(reading: Reading, price: Price, aside_price: Callable[[str], Price | None]) -> Nanos | None:
@@ -259,7 +254,14 @@ def cost(reading: Reading, price: Price, aside_price: Callable[[str], Price | No
         and reading.tier is ServiceTier.STANDARD
         and not (reading.asides or reading.fast or reading.regional)
         and not (usage.input_audio or usage.input_image or usage.output_audio or usage.output_image)
-        and not (usage.searches or usage.tool_units or usage.characters or usage.audio_ms or usage.images)
+        and not (
+            usage.input_video
+            or usage.searches
+            or usage.tool_units
+            or usage.characters
+            or usage.audio_ms
+            or usage.images
+        )
     ):
         # The common call: text in, text out.
         whole, cached, short, longer, output = flat
@@ -306,8 +308,8 @@ def _bill(reading: Reading, usage: Usage, price: Price, used: bool) -> Exact | N
     regional = price.regional if reading.regional and price.regional is not None else Factor()
     over = scheme.factor.over * regional.over
     under = scheme.factor.under * regional.under
-    fee = rates.request if used else 0
-    return _sum(((inward + outward) * over, under), (alone + fee * HOUR_MS, HOUR_MS))
+    alone += rates.request * HOUR_MS if used else 0
+    return _sum(((inward + outward) * over, under), (alone, HOUR_MS))
 
 
 HOUR_MS: Final = 3_600_000
@@ -327,22 +329,23 @@ def _input_picos(usage: Usage, rates: Rates) -> int | None:
     heard_cached = min(usage.cached_audio, usage.cached, heard)
     heard -= heard_cached
     seen = usage.input_image if rates.input_image is not None else 0
-    seen_cached = 0
+    watched = usage.input_video if rates.input_video is not None else 0
     # Where a report splits by kind and by cache without saying how the two overlap, what exceeds the
     # whole must be cached.
-    excess = max(0, heard + seen - rest)
+    excess = max(0, heard + seen + watched - rest)
     seen_cached = min(excess, seen)
     seen -= seen_cached
     excess = min(excess - seen_cached, heard)
     heard -= excess
     heard_cached += excess
     return (
-        max(0, rest - heard - seen) * whole
+        max(0, rest - heard - seen - watched) * whole
         + max(0, usage.cached - heard_cached - seen_cached) * cached_rate
         + usage.write_5m * write_rate
         + usage.write_1h * _first(rates.write_1h, write_rate)
         + heard * _first(rates.input_audio, whole)
         + heard_cached * _first(rates.cached_audio, _first(rates.input_audio, whole))
+        + watched * _first(rates.input_video, whole)
         + seen * _first(rates.input_image, whole)
         + seen_cached * _first(rates.cached_image, _first(rates.input_image, whole))
     )

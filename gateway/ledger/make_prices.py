@@ -29,6 +29,7 @@ UNITS: Final[Mapping[str, tuple[str, int]]] = {
     "cache_audio_read_mtok": ("cached_audio", 10**6),
     "input_image_mtok": ("input_image", 10**6),
     "cache_image_read_mtok": ("cached_image", 10**6),
+    "input_video_mtok": ("input_video", 10**6),
     "output_mtok": ("output", 10**6),
     "output_reasoning_mtok": ("reasoning", 10**6),
     "output_audio_mtok": ("output_audio", 10**6),
@@ -45,7 +46,6 @@ SAME: Final = {"input_audio_hours": "audio_hours", "cache_write_5m_mtok": "cache
 """Keys that may be left out where they repeat another key's price."""
 
 PARENTS: Final = {
-    "input_video_mtok": "input_mtok",
     "output_video_mtok": "output_mtok",
     "output_citation_mtok": "output_mtok",
 }

@@ -17,6 +17,7 @@ PER_MILLION_TOKENS: Final[Mapping[str, str]] = {
     "cached_audio": "cached_audio",
     "input_image": "input_image",
     "cached_image": "cached_image",
+    "input_video": "input_video",
     "output": "output",
     "reasoning": "reasoning",
     "output_audio": "output_audio",

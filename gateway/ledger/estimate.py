@@ -1,0 +1,185 @@
+"""The most that a call can cost, before it is made; and its likely tokens, where nobody reports them.
+
+The bound rests on bytes: vocabularies are made of bytes, so a text never has more tokens than bytes.
+What is not text has a number of its own, from the settings: a picture, a file, what the provider's own
+tools read, and text that the provider keeps and the body only points at. These four numbers are
+assumptions about the providers, not bounds that hold in all cases. All arithmetic is in integers.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from gateway.content import Document, Purpose
+from gateway.contracts import Call
+from gateway.ledger import parts
+from gateway.ledger.guess import StreamGuess as StreamGuess
+from gateway.ledger.guess import guess_tokens as guess_tokens
+from gateway.records import PathKind
+from gateway.usage import Factor, Nanos, Price, Rates, Scheme
+
+FREE: Final = frozenset({PathKind.COUNT, PathKind.MODELS, PathKind.MODERATIONS})
+"""Kinds that providers answer for nothing."""
+
+SILENT: Final = frozenset({PathKind.EMBEDDINGS})
+"""Kinds without output tokens."""
+
+FRAME_TOKENS: Final = 64
+"""Tokens that a provider puts around a call. Source: providers' token counting guides, 3 to 20."""
+
+TOOL_FRAME_TOKENS: Final = 1_000
+"""Tokens of the instructions a provider adds for tools, once, and for each tool of its own.
+
+Source: Anthropic's tool use pricing, 159 to 804 tokens.
+"""
+
+TOOL_READ_TOKENS: Final = 100_000
+"""Tokens that one of the provider's own tools may read into a call."""
+
+TOOL_USES: Final = 10
+"""Times that one of the provider's own tools may be billed in a call."""
+
+PICTURE_OUTPUT_TOKENS: Final = 20_000
+"""Tokens of a picture made. Source: OpenAI's image generation guide, 6,240 at the most."""
+
+AUDIO_MS_PER_BYTE: Final = 2
+"""Sound of 4,000 bits a second, less than any accepted format needs."""
+
+PICTURE_GUESS_TOKENS: Final = 1_000
+"""Tokens that a picture usually has. Source: providers' vision guides, 85 to 1,600."""
+
+HOUR_MS: Final = 3_600_000
+
+
+def bound_input(call: Call, *, image_tokens: int = 5_000, file_tokens: int = 100_000) -> int:
+    """The most input tokens a call can have.
+
+    Args:
+        image_tokens: for one picture, however it is sent.
+        file_tokens: for what one file, or one pointer to kept text, brings beyond the body's bytes.
+    """
+    shape = call.shape
+    tokens = shape.body_bytes + FRAME_TOKENS + shape.images * image_tokens
+    tokens += shape.files * file_tokens
+    if shape.tools:
+        tokens += TOOL_FRAME_TOKENS
+    if isinstance(call.body, Document):
+        tree = call.body.open(Purpose.BOUND)
+        if shape.images:
+            tokens -= sum(map(len, parts.pictures(tree)))
+        if shape.audio:
+            tokens += parts.sounds_elsewhere(tree) * file_tokens
+        tokens += parts.hidden(tree) * file_tokens
+        tokens += parts.provider_tools(tree) * (TOOL_FRAME_TOKENS + TOOL_READ_TOKENS)
+    return max(tokens, FRAME_TOKENS)
+
+
+def most(
+    call: Call,
+    price: Price | None,
+    *,
+    model_output: int | None = None,
+    ceiling_output: int = 32_768,
+    image_tokens: int = 5_000,
+    file_tokens: int = 100_000,
+) -> Nanos | None:
+    """The most a call can cost on a target; None when no price is known for it.
+
+    Args:
+        model_output: most tokens the model writes in one answer, where known.
+        ceiling_output: what is assumed when neither the call nor the model says it.
+        image_tokens, file_tokens: as for bound_input.
+    """
+    if call.kind in FREE:
+        return Nanos(0)
+    if price is None:
+        return None
+    tokens = bound_input(call, image_tokens=image_tokens, file_tokens=file_tokens)
+    said = call.shape.max_output
+    output = said if said is not None else model_output if model_output is not None else ceiling_output
+    tree = call.body.open(Purpose.BOUND) if isinstance(call.body, Document) else {}
+    tool_uses = parts.provider_tools(tree) * TOOL_USES
+    schemes = _schemes(tree, price)
+    if None in schemes:
+        return None
+    bills = [
+        _bill(call, rates, tokens, output, scheme.factor, tool_uses)
+        for scheme in schemes
+        if scheme is not None
+        for rates in _applicable(scheme, tokens)
+    ]
+    if any(bill is None for bill in bills):
+        return None
+    highest = max(bill for bill in bills if bill is not None)
+    if _is_pinned(tree) and price.regional is not None:
+        highest = -(-highest * price.regional.over // price.regional.under)
+    return Nanos(-(-highest // 1000))
+
+
+def guess_input(call: Call) -> int:
+    """The likely input tokens of a call whose provider reported none. 0 where sound is billed instead."""
+    if not isinstance(call.body, Document) or call.kind is PathKind.SPEECH:
+        return 0
+    tree = call.body.open(Purpose.BOUND)
+    text = "\n".join(parts.texts(tree)).encode("utf-8", "surrogatepass")
+    tokens = guess_tokens(text) + 4 * call.shape.turns
+    return tokens + call.shape.images * PICTURE_GUESS_TOKENS
+
+
+def _schemes(tree: Mapping[str, Any], price: Price) -> list[Scheme | None]:
+    """The modes of service that the provider may bill for what the call asks for."""
+    tier = tree.get("service_tier", tree.get("serviceTier"))
+    if tree.get("speed") == "fast":
+        return [price.fast]
+    if isinstance(tier, str) and tier.lower() in ("priority", "fast"):
+        # A call that asks for more may be served at standard, or, as on some accounts, at no other price.
+        return [price.standard, price.priority or price.fast or price.standard]
+    return [price.standard]
+
+
+def _is_pinned(tree: Mapping[str, Any]) -> bool:
+    geo = tree.get("inference_geo")
+    return isinstance(geo, str) and geo not in ("", "global")
+
+
+def _applicable(scheme: Scheme, tokens: int) -> list[Rates]:
+    return [scheme.base, *(rates for bound, rates in scheme.steps if tokens > bound)]
+
+
+def _bill(call: Call, rates: Rates, tokens: int, output: int, factor: Factor, tool_uses: int) -> int | None:
+    """Pico-dollars, rounded up; None when a class that the call needs has no price."""
+    shape = call.shape
+    alone = rates.request + tool_uses * max(rates.search or 0, rates.tool_unit or 0)
+    if call.kind is PathKind.TRANSCRIPTION and rates.audio_hour is not None:
+        alone += -(-shape.body_bytes * AUDIO_MS_PER_BYTE * rates.audio_hour // HOUR_MS)
+    elif call.kind is PathKind.SPEECH and rates.character is not None:
+        alone += shape.body_bytes * rates.character
+    elif call.kind is PathKind.IMAGES and rates.image is not None:
+        alone += max(1, shape.inputs) * rates.image
+    elif rates.input is None or (rates.output is None and call.kind not in SILENT):
+        return None
+    made = 0 if call.kind in SILENT else output * max(1, shape.choices)
+    if call.kind is PathKind.IMAGES:
+        made = max(1, shape.inputs) * PICTURE_OUTPUT_TOKENS
+    inward = tokens * _dearest(_inward(call, rates))
+    outward = made * _dearest((rates.output, rates.reasoning, rates.output_audio, rates.output_image))
+    return alone + -(-(inward + outward) * factor.over // factor.under)
+
+
+def _inward(call: Call, rates: Rates) -> Iterable[int | None]:
+    """The rates that input tokens of the call can be billed at. A model that has a price for cache writes
+    may write at the provider's own decision, so those always count."""
+    yield rates.input
+    yield rates.cached
+    yield rates.write_5m
+    yield rates.write_1h
+    media = call.kind is PathKind.TRANSCRIPTION or call.shape.files > 0
+    if media or call.shape.audio:
+        yield rates.input_audio
+    if media or call.shape.images:
+        yield rates.input_image
+    if media:
+        yield rates.input_video
+
+
+def _dearest(rates: Iterable[int | None]) -> int:
+    return max((rate for rate in rates if rate is not None), default=0)
