@@ -55,6 +55,7 @@ _SPECIAL_6: Final = tuple(
     IPv6Network(text)
     for text in ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20")
 )
+_NAT64: Final = IPv6Network("64:ff9b::/96")
 _ISATAP: Final = (0x00005EFE, 0x02005EFE)
 
 _url = re.compile(
@@ -172,10 +173,12 @@ def check_address(address: IPv4Address | IPv6Address, *, listed: bool = False) -
 
 def _look_at_ipv6(address: IPv6Address) -> tuple[bool, bool]:
     """Whether it is refused always, and whether it is refused unless listed."""
-    mapped = address.ipv4_mapped
-    never = any(address in network for network in _NEVER_6)
-    if mapped is not None:
-        never = any(mapped in network for network in _NEVER)
+    inner = address.ipv4_mapped or address.sixtofour
+    if inner is None and address in _NAT64:
+        inner = IPv4Address(int(address) & 0xFFFFFFFF)
+    never = any(address in network for network in _NEVER_6) or (
+        inner is not None and any(inner in network for network in _NEVER)
+    )
     special = (
         address not in _PUBLIC_6
         or any(address in network for network in _SPECIAL_6)
