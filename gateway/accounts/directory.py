@@ -9,7 +9,7 @@ from gateway import log
 from gateway.accounts import grammar, keys, scopes, tree
 from gateway.accounts.scopes import EVERYTHING, Grant
 from gateway.clock import Clock, SystemClock
-from gateway.contracts import Accounts, AccountStore, Caller, KeyRow, NodeRow, StoreError
+from gateway.contracts import Accounts, AccountStore, Caller, KeyRow, NodeRow, ScopeRow, StoreError
 from gateway.names import Slug
 
 # A key is found with one HMAC and one look-up, whether it is right, wrong, revoked or expired: each
@@ -23,7 +23,7 @@ from gateway.names import Slug
 
 FOREVER_MS: Final = 2**62
 _AT_ONCE: Final = 100
-"""Keys taken over before the event loop gets a turn: about a millisecond."""
+"""Rows taken over before the event loop gets a turn: at most about a millisecond."""
 
 
 class _Entry(NamedTuple):
@@ -87,6 +87,10 @@ class Directory:
     def replacing(self, accounts: Accounts) -> Iterator[None]:
         """The same in steps of about a millisecond; nothing changes before the last."""
         reading = _Reading(accounts)
+        for number, scope in enumerate(accounts.scopes):
+            if number % _AT_ONCE == 0:
+                yield
+            reading.add(scope)
         entries: dict[str, _Entry] = {}
         for number, row in enumerate(accounts.keys):
             if number % _AT_ONCE == 0:
@@ -105,11 +109,13 @@ class _Reading:
         self._nodes = {row.id: row for row in accounts.nodes}
         self._keys = {row.id: row for row in accounts.keys}
         self._pairs: _Pairs = defaultdict(list)
-        for row in accounts.scopes:
-            self._pairs[row.owner].append((row.what, row.value))
         self._places: dict[Slug, _Place | None] = {}
         self._grants: dict[Slug, Grant | None] = {}
         self._key_grants: dict[tuple[Slug, tuple[tuple[str, str], ...]], Grant] = {}
+
+    def add(self, scope: ScopeRow) -> None:
+        """Take up a scope; all of them before the first entry()."""
+        self._pairs[scope.owner].append((scope.what, scope.value))
 
     def entry(self, row: KeyRow) -> _Entry | None:
         """None for a key that cannot be used."""

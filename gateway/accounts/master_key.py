@@ -242,9 +242,11 @@ def _read_file(path: Path) -> str:
         raise MasterKeyError("there is no master key file: gateway init makes one") from None
     except (OSError, RuntimeError):
         raise MasterKeyError("the master key file cannot be opened") from None
-    with os.fdopen(handle, "rb") as file:
+    try:
         _check_owner(os.fstat(handle))
-        data = file.read(MAX_FILE_BYTES + 1)
+        data = os.read(handle, MAX_FILE_BYTES + 1)
+    finally:
+        os.close(handle)
     if len(data) > MAX_FILE_BYTES or not data.isascii():
         raise MasterKeyError("the master key file holds something else")
     return data.decode("ascii")
