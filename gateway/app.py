@@ -130,7 +130,12 @@ class App:
     Args:
         path: where the configuration came from, to be read again at a reload.
         worker: its number among the processes that share the port; number 0 has the admin listener.
+
+    Attributes:
+        store: the store, once started.
     """
+
+    store: Store
 
     def __init__(self, config: Config, path: Path | None = None, worker: int = 0) -> None:
         self._path = path
@@ -156,24 +161,26 @@ class App:
     async def _start(self) -> None:
         config = self._config
         master = load_master_key(config)
-        self._store = await open_store(config)
+        self.store = await open_store(config)
         self._directory = Directory(master.pepper, self._clock)
-        refresher = Refresher(self._store.accounts, self._directory)
+        refresher = self._refresher = Refresher(self.store.accounts, self._directory)
         await refresher.load()
-        self._vault = Vault(master, await self._store.secrets.load())
-        self._secrets_version = await self._store.secrets.version()
-        self._journal = Journal(Path(config.records.journal), Slug(f"worker-{self._worker}"), config.records.durability)
+        self._vault = Vault(master, await self.store.secrets.load())
+        self._secrets_version = await self.store.secrets.version()
+        self._journal = Journal(
+            Path(config.records.journal), Slug(f"worker-{self._worker}"), config.records.durability
+        )
         self._ledger = Ledger(self._clock)
         self._writer = RecordWriter(
             self._journal,
-            self._store.records,
+            self.store.records,
             stored=self._ledger.stored,
             batch=config.records.batch,
             interval_s=config.records.interval,
             queue_limit=config.records.queue,
         )
         await self._writer.start()
-        self._ledger.refresh(await self._store.records.spent())
+        self._ledger.refresh(await self.store.records.spent())
         self._metrics = metrics.Metrics(self._gauges())
         self._transport = _transport(config)
         self._lasting = flow.Lasting(
@@ -193,7 +200,9 @@ class App:
         self._tasks.start("accounts.refresh", refresher.run())
         self._tasks.start("secrets.refresh", self._watch_secrets())
         self._tasks.start("ledger.refresh", self._watch_spending())
-        await self._plane.start(*_address(config.server.listen), tls=_tls(config), reuse_port=config.server.workers > 1)
+        await self._plane.start(
+            *_address(config.server.listen), tls=_tls(config), reuse_port=config.server.workers > 1
+        )
         if self._worker == 0:
             await self._start_admin()
         self._ready = True
@@ -213,8 +222,8 @@ class App:
             await self._writer.close()
         if hasattr(self, "_journal"):
             self._journal.stop()
-        if hasattr(self, "_store"):
-            await self._store.close()
+        if hasattr(self, "store"):
+            await self.store.close()
 
     async def reload(self) -> bool:
         """Take over the configuration as it is on disk now; the old one stays if it has a mistake."""
@@ -237,6 +246,20 @@ class App:
         log.fact("config.reloaded")
         return True
 
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Ports of the data plane."""
+        return self._plane.ports
+
+    @property
+    def admin_port(self) -> int:
+        """Port of the admin listener."""
+        return int(self._admin.addresses[0][1])
+
+    async def refresh_accounts(self) -> None:
+        """Take over changed keys now, rather than within a quarter of a second."""
+        await self._refresher.load()
+
     # --- what the data plane asks for
 
     def ready(self) -> bool:
@@ -257,9 +280,9 @@ class App:
         while True:
             await asyncio.sleep(0.5)
             try:
-                version = await self._store.secrets.version()
+                version = await self.store.secrets.version()
                 if version != self._secrets_version:
-                    self._vault.replace(await self._store.secrets.load())
+                    self._vault.replace(await self.store.secrets.load())
                     self._secrets_version = version
                     flow.refresh_credentials(self._flow, self._lasting)
             except StoreError:
@@ -269,7 +292,7 @@ class App:
         while True:
             await asyncio.sleep(1.0)
             try:
-                self._ledger.refresh(await self._store.records.spent())
+                self._ledger.refresh(await self.store.records.spent())
             except StoreError:
                 continue
 
@@ -277,7 +300,7 @@ class App:
 
     async def _start_admin(self) -> None:
         services = Services(
-            store=self._store,
+            store=self.store,
             clock=self._clock,
             metrics=lambda: metrics.render(self._metrics.series(), self._gauge_help()),
             ready=self.ready,
@@ -361,7 +384,11 @@ async def dry_run(config: Config, body: dict[str, Any], dialect: str, key_id: st
     try:
         directory = Directory(load_master_key(config).pepper)
         directory.replace(await store.accounts.load())
-        caller = directory.by_id(Slug(key_id)) if key_id else Caller(key_id=Slug("anyone"), key_name=Slug("anyone"))
+        caller = (
+            directory.by_id(Slug(key_id))
+            if key_id
+            else Caller(key_id=Slug("anyone"), key_name=Slug("anyone"))
+        )
         if caller is None:
             raise ConfigError(["--key: no usable key has this id"])
         vault = Vault(load_master_key(config), await store.secrets.load())
@@ -445,18 +472,17 @@ def _transport_limits(config: Config) -> TransportLimits:
         connect_timeout_s=upstream.connect_timeout,
         first_byte_timeout_s=upstream.first_byte_timeout,
         gap_timeout_s=upstream.gap_timeout,
-        whole_timeout_s=upstream.total_timeout,
+        total_timeout_s=upstream.total_timeout,
         idle_timeout_s=upstream.idle_timeout,
-        connections=upstream.max_connections_per_host,
-        resting=upstream.max_idle_per_host,
+        max_connections_per_host=upstream.max_connections_per_host,
+        max_idle_per_host=upstream.max_idle_per_host,
+        ca_file=upstream.ca_file,
     )
 
 
 def _transport(config: Config) -> Transport:
     try:
-        return Transport(
-            _transport_limits(config), allowed=_private_origins(config), ca_file=config.upstream.ca_file
-        )
+        return Transport(_transport_limits(config), allowed=_private_origins(config))
     except (OSError, ssl.SSLError):
         raise ConfigError(["upstream.ca_file: cannot be read as certificates in PEM form"]) from None
 

@@ -1,32 +1,27 @@
 """The command line: one parser, one function per command, exit codes 0 good, 1 failed, 2 wrong usage."""
 
 import argparse
-import asyncio
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from gateway import __version__
-from gateway import config as configuration
 from gateway.accounts.master_key import MasterKeyError
-from gateway.config import Config, ConfigError
+from gateway.commands import COMMANDS
+from gateway.commands.setting import FAILED, GOOD, WRONG
+from gateway.config import ConfigError
 from gateway.contracts import StoreError
 from gateway.plugins import PluginError
-
-GOOD, FAILED, WRONG = 0, 1, 2
-
-Command = Callable[[argparse.Namespace], int]
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit code."""
-    from gateway.commands import COMMANDS  # imported here: `gateway --version` should cost nothing
-
     parser = argparse.ArgumentParser(prog="gateway", description="A self-hosted LLM gateway.")
     parser.add_argument("--version", action="version", version=__version__)
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--config", type=Path, help="configuration file (default: $GATEWAY_CONFIG, gateway.toml)")
+    shared.add_argument(
+        "--config", type=Path, help="configuration file (default: $GATEWAY_CONFIG, gateway.toml)"
+    )
     shared.add_argument("--json", action="store_true", help="print data as JSON")
     parser.set_defaults(run=None, config=None, json=False)
     commands = parser.add_subparsers(metavar="COMMAND")
@@ -52,27 +47,3 @@ def main(argv: list[str] | None = None) -> int:
         # The reader of our output left: point it elsewhere so that Python's own flush stays quiet.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return GOOD
-
-
-def config_path(arguments: argparse.Namespace) -> Path | None:
-    """The configuration file that a command uses; None for the built-in defaults.
-
-    Raises:
-        ConfigError: a file was named that does not exist.
-    """
-    named = arguments.config or (Path(os.environ["GATEWAY_CONFIG"]) if os.environ.get("GATEWAY_CONFIG") else None)
-    if named is not None:
-        if not named.exists():
-            raise ConfigError([f"{named}: does not exist"])
-        return Path(named)
-    return Path("gateway.toml") if Path("gateway.toml").exists() else None
-
-
-def load_config(arguments: argparse.Namespace) -> Config:
-    """The configuration that a command uses."""
-    return configuration.read(config_path(arguments))
-
-
-def run_async(work: Callable[[], "asyncio.Future[int] | object"]) -> int:
-    """Run a coroutine function to its exit code."""
-    return asyncio.run(work())  # type: ignore[arg-type]

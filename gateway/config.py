@@ -309,7 +309,9 @@ def parse(tree: dict[str, Any], source: str, found: dict[str, dict[str, Any]]) -
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError([f"{source}: {_problem(one)}" for one in error.errors(include_input=False)]) from None
+        raise ConfigError(
+            [f"{source}: {_problem(one)}" for one in error.errors(include_input=False)]
+        ) from None
 
 
 def parse_options(kind: type, table: dict[str, Any], place: str) -> Any:
@@ -350,11 +352,15 @@ def _problem(error: Any) -> str:
 def _known(path: list[str]) -> list[str]:
     model: Any = Config
     for part in path:
-        field = model.model_fields.get(part) if isinstance(model, type) else None
+        field = model.model_fields.get(part) if _is_table(model) else None
         if field is None:
             return []
         model = field.annotation
-    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+    return list(model.model_fields) if _is_table(model) else []
+
+
+def _is_table(model: Any) -> bool:
+    return isinstance(model, type) and issubclass(model, BaseModel)
 
 
 def _meant(key: str, known: list[str]) -> str:

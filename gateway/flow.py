@@ -35,6 +35,8 @@ from gateway.upstreams.catalogue import Catalogue, Model
 from gateway.upstreams.pool import Credential, Loaded, Pool
 from gateway.usage import Nanos
 
+ECHO = Slug("echo")
+ECHO_MODEL = Slug("echo-1")
 ECHO_PRICE = {"input": "1.00", "output": "2.00", "cached_input": "0.10"}
 """What echo costs, so that a demonstration has money in it: dollars per million tokens."""
 
@@ -134,7 +136,9 @@ def _providers(config: Config, lasting: Lasting, problems: list[str]) -> dict[Sl
         sources = ([table.api_key] if table.api_key else []) + list(table.api_keys)
         secrets = [source.read() for source in sources]
         credentials = [
-            _credential(slug, number, secret) for number, secret in enumerate(secrets, 1) if secret is not None
+            _credential(slug, number, secret)
+            for number, secret in enumerate(secrets, 1)
+            if secret is not None
         ]
         answers_itself = callable(getattr(provider, "open", None))
         loaded[slug] = Loaded(
@@ -190,14 +194,19 @@ def _construct(
 def _prices(config: Config, problems: list[str]) -> tuple[PriceBook, dict[Slug, Model]]:
     overrides = {}
     models: dict[Slug, Model] = {}
-    tables = {("echo", "echo-1"): ECHO_PRICE} if "echo" in config.providers else {}
+    tables = {(str(ECHO), str(ECHO_MODEL)): ECHO_PRICE}
+    if ECHO in config.providers:
+        models[ECHO_MODEL] = Model(name=ECHO_MODEL, provider=ECHO, model=ECHO_MODEL)
     for name, table in config.models.items():
         if table.provider not in config.providers:
             problems.append(f"models.{name}.provider: no such provider is configured")
             continue
         model = table.model or name
         models[Slug(name)] = Model(
-            name=Slug(name), provider=Slug(table.provider), model=model, tier=Slug(table.tier) if table.tier else None
+            name=Slug(name),
+            provider=Slug(table.provider),
+            model=model,
+            tier=Slug(table.tier) if table.tier else None,
         )
         if table.price is not None:
             tables[table.provider, model] = table.price

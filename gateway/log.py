@@ -6,6 +6,7 @@ JSON an event goes to standard error. Rendering and levels are structlog's.
 
 import sys
 import traceback
+from collections.abc import MutableMapping
 from enum import Enum, IntEnum
 from typing import Any, Final, TextIO
 
@@ -28,8 +29,8 @@ _MAX_FIELDS: Final = 24
 _state: dict[str, Any] = {"level": Level.INFO, "refused": 0}
 
 
-def _render(_: Any, __: str, event: dict[str, Any]) -> str:
-    return orjson.dumps(event).decode()
+def _render(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
+    return orjson.dumps(dict(event)).decode()
 
 
 def configure(level: Level = Level.INFO, out: TextIO | None = None) -> None:

@@ -21,7 +21,6 @@ from gateway import log
 from gateway.contracts import Call
 from gateway.errors import ClientGone, GatewayError, OurError
 from gateway.exchange import Exchange
-from gateway.names import Slug
 from gateway.records import PathKind
 
 
@@ -53,6 +52,7 @@ class Pipeline:
             CancelledError: the client left or the gateway goes down; the record is made first.
         """
         exchange.read = read
+        exchange.client.extra.append(("x-gateway-request-id", exchange.id))
         try:
             await self._auth(exchange)
             if exchange.call.kind is PathKind.MODELS:
@@ -70,5 +70,3 @@ class Pipeline:
             exchange.error = OurError("bug")
         finally:
             self._record(exchange)
-
-

@@ -19,7 +19,9 @@ class Tasks:
         self._limit = limit
         self._running: set[asyncio.Task[Any]] = set()
 
-    def start(self, name: str, work: Coroutine[Any, Any, Any], done: Callable[[], None] | None = None) -> bool:
+    def start(
+        self, name: str, work: Coroutine[Any, Any, Any], done: Callable[[], None] | None = None
+    ) -> bool:
         """Start work; False (and the work closed) when as many tasks as the limit run already."""
         if len(self._running) >= self._limit:
             work.close()

@@ -1,11 +1,12 @@
-"""key, provider and master-key: the commands of gateway.cli_accounts, given the store and the configuration."""
+"""key, provider and master-key: gateway.cli_accounts, given the store and the configuration."""
 
 import argparse
 import asyncio
 import sys
 from typing import Any
 
-from gateway import app, cli, cli_accounts
+from gateway import app, cli_accounts
+from gateway.commands import setting
 from gateway.names import Slug
 
 
@@ -20,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _run(arguments: argparse.Namespace) -> int:
-    config = cli.load_config(arguments)
+    config = setting.load_config(arguments)
     app.load_master_key(config, make=True)
     store = await app.open_store(config)
     try:

@@ -8,9 +8,10 @@ from typing import Any
 
 import orjson
 
-from gateway import app, cli, explain, plugins
+from gateway import app, explain, plugins
 from gateway import config as configuration
 from gateway.clock import SystemClock
+from gateway.commands import setting
 from gateway.config import Config, ConfigError, LiteralSecret
 from gateway.ledger.prices import PriceBook
 
@@ -20,36 +21,44 @@ CONTENT_GROUPS = {"gateway.providers": True, "gateway.classifiers": True}
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     """Add the commands of this module."""
-    check = commands.add_parser("check", parents=[shared], help="validate the configuration: every error at once")
+    check = commands.add_parser(
+        "check", parents=[shared], help="validate the configuration: every error at once"
+    )
     check.set_defaults(run=run_check)
     listing = commands.add_parser("plugins", parents=[shared], help="every plugin found")
     listing.set_defaults(run=run_plugins)
-    dry = commands.add_parser("explain", parents=[shared], help="dry run of a call: no upstream call, nothing held")
+    dry = commands.add_parser(
+        "explain", parents=[shared], help="dry run of a call: no upstream call, nothing held"
+    )
     dry.add_argument("--key", help="id of the key to explain for (default: one that may do everything)")
     dry.add_argument("--dialect", default="openai_chat", help="dialect of the request on standard input")
     dry.set_defaults(run=run_explain)
     prices = commands.add_parser("prices", parents=[shared], help="the price book")
     prices.add_argument("what", choices=("show", "diff"))
-    prices.add_argument("name", help="show: PROVIDER/MODEL. diff: a price file to compare with the one in use")
+    prices.add_argument(
+        "name", help="show: PROVIDER/MODEL. diff: a price file to compare with the one in use"
+    )
     prices.set_defaults(run=run_prices)
-    kit = commands.add_parser("adapter-test", parents=[shared], help="run the conformance kit on a provider plugin")
+    kit = commands.add_parser(
+        "adapter-test", parents=[shared], help="run the conformance kit on a provider plugin"
+    )
     kit.add_argument("name")
     kit.set_defaults(run=run_adapter_test)
 
 
 def run_check(arguments: argparse.Namespace) -> int:
     """Print every problem; 2 if there is one."""
-    path = cli.config_path(arguments)
+    path = setting.config_path(arguments)
     config = configuration.read(path)
     asyncio.run(app.try_out(config))
     warnings = _warnings(config)
     if arguments.json:
         print(orjson.dumps({"ok": True, "file": str(path) if path else None, "warnings": warnings}).decode())
-        return cli.GOOD
+        return setting.GOOD
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print(f"{path or 'built-in defaults'}: good")
-    return cli.GOOD
+    return setting.GOOD
 
 
 def run_plugins(arguments: argparse.Namespace) -> int:
@@ -67,11 +76,11 @@ def run_plugins(arguments: argparse.Namespace) -> int:
     ]
     if arguments.json:
         print(orjson.dumps({"plugins": rows}).decode())
-        return cli.GOOD
+        return setting.GOOD
     for row in rows:
         content = "opens content" if row["opens_content"] else "never sees content"
         print(f"{row['group']:<20} {row['name']:<16} {row['package']} {row['version']:<10} {content}")
-    return cli.GOOD
+    return setting.GOOD
 
 
 def run_explain(arguments: argparse.Namespace) -> int:
@@ -82,9 +91,9 @@ def run_explain(arguments: argparse.Namespace) -> int:
         body = None
     if not isinstance(body, dict):
         raise ConfigError(["standard input: is no JSON object; give the request's body"])
-    answer = asyncio.run(app.dry_run(cli.load_config(arguments), body, arguments.dialect, arguments.key))
+    answer = asyncio.run(app.dry_run(setting.load_config(arguments), body, arguments.dialect, arguments.key))
     print(orjson.dumps(answer).decode() if arguments.json else explain.as_text(answer))
-    return cli.GOOD
+    return setting.GOOD
 
 
 def run_prices(arguments: argparse.Namespace) -> int:
@@ -93,14 +102,16 @@ def run_prices(arguments: argparse.Namespace) -> int:
     if arguments.what == "diff":
         data = book.diff_with(arguments.name)
         print(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
-        return cli.GOOD
+        return setting.GOOD
     provider, _, model = arguments.name.partition("/")
     price = book.find(provider, model, SystemClock().now_us())
     if price is None:
-        print(f"no price is known for {provider}/{model}" if model else "give PROVIDER/MODEL", file=sys.stderr)
-        return cli.FAILED
+        print(
+            f"no price is known for {provider}/{model}" if model else "give PROVIDER/MODEL", file=sys.stderr
+        )
+        return setting.FAILED
     print(orjson.dumps(asdict(price), option=orjson.OPT_INDENT_2).decode())
-    return cli.GOOD
+    return setting.GOOD
 
 
 def run_adapter_test(arguments: argparse.Namespace) -> int:

@@ -12,12 +12,13 @@ from typing import Any
 
 import orjson
 
-from gateway import app, cli
+from gateway import app
 from gateway.clock import SystemClock
+from gateway.commands import setting
 from gateway.config import Config, ConfigError
 from gateway.contracts import Span
-from gateway.records import Record
 from gateway.ledger.charges import dollars
+from gateway.records import Record
 
 _AGO = re.compile(r"(\d+)(m|h|d)")
 _SECONDS = {"m": 60, "h": 3600, "d": 86400}
@@ -39,29 +40,31 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
 
 def run_usage(arguments: argparse.Namespace) -> int:
     """Print sums."""
-    config, span = cli.load_config(arguments), _span(arguments)
+    config, span = setting.load_config(arguments), _span(arguments)
     by = [SHORT.get(name, name) for name in arguments.by.split(",") if name]
     try:
         rows = asyncio.run(_sums(config, span, by))
     except ValueError:
-        raise ConfigError([f"--by: columns that can be grouped by are names of a record, not {arguments.by}"]) from None
+        raise ConfigError(
+            [f"--by: columns that can be grouped by are names of a record, not {arguments.by}"]
+        ) from None
     shown = [{**row, "cost_usd": dollars(row["cost_nanos"])} for row in rows]
     if arguments.json:
         print(orjson.dumps({"rows": shown}).decode())
-        return cli.GOOD
+        return setting.GOOD
     columns = [*by, "calls", "tokens_input", "tokens_output", "cost_usd", "unpriced"]
     table = [columns, *([_text(row[name]) for name in columns] for row in shown)]
     widths = [max(len(line[number]) for line in table) for number in range(len(columns))]
     for line in table:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    return cli.GOOD
+    return setting.GOOD
 
 
 def run_export(arguments: argparse.Namespace) -> int:
     """Stream records to standard output."""
     write = _csv() if arguments.format == "csv" else _jsonl()
-    asyncio.run(_export(cli.load_config(arguments), _span(arguments), write))
-    return cli.GOOD
+    asyncio.run(_export(setting.load_config(arguments), _span(arguments), write))
+    return setting.GOOD
 
 
 SHORT = {
@@ -104,7 +107,7 @@ def _jsonl() -> Callable[[dict[str, Any]], None]:
 
 
 def _csv() -> Callable[[dict[str, Any]], None]:
-    # Names may begin with "+", "-" or "@" nowhere: Slug demands a letter or digit first, so no cell is a formula.
+    # A Slug begins with a letter or digit, so no cell can be taken for a formula.
     writer = csv.writer(sys.stdout)
     writer.writerow(NAMES)
     return lambda shown: writer.writerow("" if value is None else value for value in shown.values())

@@ -9,7 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from gateway import app, cli, log, workers
+from gateway import app, log, workers
+from gateway.commands import setting
 from gateway.config import Config
 from gateway.content import Purpose, Secret
 
@@ -19,15 +20,17 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     serve = commands.add_parser("serve", parents=[shared], help="start the gateway (the default)")
     serve.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     serve.set_defaults(run=run_serve)
-    init = commands.add_parser("init", parents=[shared], help="write a commented gateway.toml and the master key")
+    init = commands.add_parser(
+        "init", parents=[shared], help="write a commented gateway.toml and the master key"
+    )
     init.set_defaults(run=run_init)
 
 
 def run_serve(arguments: argparse.Namespace) -> int:
     """Serve until told to stop."""
-    config = cli.load_config(arguments)
+    config = setting.load_config(arguments)
     log.configure(log.Level[config.log.level.upper()])
-    path = cli.config_path(arguments)
+    path = setting.config_path(arguments)
     if arguments.worker is None:
         first = asyncio.run(app.prepare(config))
         if first is not None:
@@ -45,13 +48,13 @@ def run_init(arguments: argparse.Namespace) -> int:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         print(f"{path} is there already: nothing was written", file=sys.stderr)
-        return cli.FAILED
+        return setting.FAILED
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
     config = Config()
     app.load_master_key(config, make=True)
     print(f"wrote {path} and the master key {config.secrets.master_key.file}")  # type: ignore[union-attr]
-    return cli.GOOD
+    return setting.GOOD
 
 
 def _greet(config: Config, first: Secret) -> None:

@@ -4,14 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from gateway.clock import Clock
-from gateway.content import Document, Purpose
 from gateway.contracts import Call
 from gateway.exchange import Attempt, Exchange, Target
 from gateway.ledger import estimate
 from gateway.ledger.prices import PriceBook
 from gateway.names import Slug
 from gateway.records import PathKind
-from gateway.stream.json_body import write_object
 from gateway.usage import NOTHING, Nanos, Price, Reading, Source, Usage, cost
 
 UNBILLED = frozenset({PathKind.COUNT, PathKind.MODERATIONS, PathKind.MODELS})
@@ -67,8 +65,7 @@ class Charges:
             return reading
         if call.kind in UNBILLED or attempt.code in UNSENT:
             return Reading()
-        guess = estimate.guess_tokens(_text(call))
-        usage = replace(reading.usage, input=max(reading.usage.input, guess))
+        usage = replace(reading.usage, input=max(reading.usage.input, estimate.guess_input(call)))
         return replace(reading, usage=usage, source=Source.ESTIMATED)
 
     def _aside(self, target: Target) -> Callable[[str], Price | None]:
@@ -98,13 +95,6 @@ def _whole(reading: Reading) -> Usage:
         return reading.usage
     parts = [reading.usage, *(aside.usage for aside in reading.asides)]
     return Usage(**{name: sum(getattr(part, name) for part in parts) for name in Usage.__dataclass_fields__})
-
-
-def _text(call: Call) -> bytes:
-    body = call.body
-    if isinstance(body, Document):
-        return write_object(body.open(Purpose.BOUND)).open(Purpose.BOUND)
-    return body.open(Purpose.BOUND)
 
 
 def dollars(nanos: Nanos | int) -> str:

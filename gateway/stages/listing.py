@@ -27,7 +27,9 @@ class Listing:
             model
             for model in self._catalogue.listed()
             if (not asked or model.name == asked)
-            and scopes.check_target(rights, model.provider, model.name.removeprefix(f"{model.provider}/"), model.name)
+            and scopes.check_target(
+                rights, model.provider, model.name.removeprefix(f"{model.provider}/"), model.name
+            )
             is None
         ]
         if asked and not listed:

@@ -9,7 +9,7 @@ from gateway.errors import ClientGone, Fault, GatewayError
 from gateway.exchange import Exchange
 from gateway.ledger.charges import Charge, Charges
 from gateway.ledger.ledger import Hold, Ledger
-from gateway.names import UNKNOWN, Slug
+from gateway.names import UNKNOWN
 from gateway.records import Outcome, PathKind, Record
 from gateway.usage import Nanos, Source
 
@@ -132,5 +132,3 @@ def _status(exchange: Exchange, interrupted: bool) -> int:
     if exchange.attempts and exchange.attempts[-1].status is not None and exchange.client.started:
         return exchange.attempts[-1].status
     return exchange.error.status if exchange.error else 200
-
-

@@ -93,7 +93,7 @@ class Route:
             tags=exchange.call.tags,
             key=exchange.caller.key_id,
             candidates={name: self._candidate(exchange.call, target) for name, target in targets.items()},
-            seed=random.getrandbits(32),  # noqa: S311 - spreads load; nothing secret hangs on it
+            seed=random.getrandbits(32),
         )
         try:
             choice = router.plan(question)

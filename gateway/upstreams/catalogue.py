@@ -74,7 +74,7 @@ class Catalogue:
         """Every model that is offered: the configuration's by name, then each provider's."""
         seen: set[str] = set()
         for model in sorted(self._models.values(), key=lambda one: one.name):
-            seen.add(model.name)
+            seen |= {model.name, model.model, f"{model.provider}/{model.model}"}
             yield self._listed(model.name, model.provider, model.model)
         for loaded in self._pool.all():
             for name in self._book.models(loaded.name):
@@ -121,7 +121,9 @@ class Catalogue:
         if canonical is None:
             return _Place(loaded, model, Slug(f"{loaded.name}/{UNKNOWN}"), UNKNOWN, None)
         name = _join(loaded, canonical)
-        return _Place(loaded, model, name, Slug(asked) if canonical == model and is_name(asked) else name, None)
+        return _Place(
+            loaded, model, name, Slug(asked) if canonical == model and is_name(asked) else name, None
+        )
 
     def _knows(self, loaded: Loaded, model: str) -> bool:
         return self._book.canonical(loaded.name, model) is not None
