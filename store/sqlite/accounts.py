@@ -20,7 +20,7 @@ _PUT_NODE: Final = (
     " created_ms = excluded.created_ms, disabled = excluded.disabled"
 )
 _PUT_KEY: Final = (
-    f"insert into keys ({_KEY}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    f"insert into keys ({_KEY}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
     " on conflict (id) do update set node = excluded.node, name = excluded.name, digest = excluded.digest,"
     " prefix = excluded.prefix, last4 = excluded.last4, created_ms = excluded.created_ms,"
     " expires_ms = excluded.expires_ms, revoked_ms = excluded.revoked_ms, replaced_by = excluded.replaced_by"

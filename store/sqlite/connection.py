@@ -132,7 +132,7 @@ class Database:
                 # The rollback is queued at once, before anything else can be, even when cancelled.
                 with suppress(sqlite3.Error, ValueError):
                     await self._writer.rollback()
-                if isinstance(error, sqlite3.Error | OverflowError):
+                if isinstance(error, sqlite3.Error | OverflowError | TypeError):
                     raise self._meaning(error) from None
                 raise
 
@@ -216,7 +216,7 @@ class Database:
 
     def _meaning(self, error: Exception) -> Exception:
         code = _code(error)
-        if code == sqlite3.SQLITE_CONSTRAINT or isinstance(error, sqlite3.DataError | OverflowError):
+        if code == sqlite3.SQLITE_CONSTRAINT or isinstance(error, sqlite3.DataError | OverflowError | TypeError):
             return ValueError("the schema refuses a row")
         return StoreError(f"{self.path} {_MEANINGS.get(code, f'failed with code {code}')}")
 

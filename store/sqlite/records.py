@@ -1,9 +1,10 @@
 """Rows of records: added in batches, summed, exported."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Final
 
+import orjson
 from gateway.store.memory import MOST_GROUPS, SUMMED, checked_groups
 from gateway.store.sqlite.connection import Database, Row
 
@@ -17,7 +18,14 @@ PAGE: Final = 1_000
 _COLUMNS: Final = ", ".join(NAMES)
 # Only a repeated id is passed over in silence; "or ignore" would also swallow what the schema refuses.
 _ADD: Final = (
-    f"insert into records ({_COLUMNS}) values ({', '.join('?' * len(NAMES))}) on conflict (id) do nothing"
+    f"insert into records ({_COLUMNS}) values ({', '.join('?' * len(NAMES))}) "  # noqa: S608
+    "on conflict (id) do nothing"
+)
+_LAST: Final = "select coalesce(max(rowid), 0) from records"
+_SPEND: Final = (
+    "insert into spent select key_id, sum(cost_nanos) from records"
+    " where rowid > ? and key_id is not null and cost_nanos is not null group by key_id"
+    " on conflict (key_id) do update set nanos = nanos + excluded.nanos"
 )
 _SUMS: Final = ", ".join(f"coalesce(sum({name}), 0)" for name in SUMMED)
 _SPENT: Final = "select key_id, nanos from spent order by key_id"
@@ -36,8 +44,11 @@ class SqliteRecords:
             StoreError: the work cannot be done now. ValueError: the schema refuses a row.
         """
         async with self._database.transaction() as db:
-            # A generator, so that the rows are made in the thread of the connection.
-            cursor = await db.executemany(_ADD, map(VALUES, records))
+            ((last,),) = await db.execute_fetchall(_LAST)
+            cursor = await db.executemany(_ADD, _rows(records))
+            if cursor.rowcount > 0:
+                # New rows come behind the last one: nobody else writes in between.
+                await db.execute(_SPEND, (last,))
             return max(0, cursor.rowcount)
 
     async def sums(self, span: Span, by: Sequence[str]) -> list[dict[str, Any]]:
@@ -83,6 +94,12 @@ class SqliteRecords:
         """What each key has cost so far, from sums that are kept with the records."""
         (rows,) = await self._database.look(_SPENT)
         return {Slug(key_id): Nanos(nanos) for key_id, nanos in rows}
+
+
+def _rows(records: Sequence[Record]) -> Iterator[Row]:
+    # A generator, so that the rows are made in the connection's thread; and through JSON, which makes
+    # plain texts of names, because SQLite's module asks each other type at length how to store it.
+    yield from orjson.loads(orjson.dumps([VALUES(record) for record in records]))
 
 
 def _within(span: Span) -> tuple[str, list[object]]:
