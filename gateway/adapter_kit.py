@@ -140,15 +140,14 @@ def _construct(make: Callable[[], Provider]) -> tuple[Provider | None, list[Find
 
 def _plain_config(provider_class: Any) -> object:
     """The adapter's Config, with an address if it has a field for one."""
-    config_class: Any = getattr(provider_class, "Config", None)
-    if not is_dataclass(config_class):
+    config_class = getattr(provider_class, "Config", None)
+    if not isinstance(config_class, type) or not is_dataclass(config_class):
         return None
     needed = [
         item for item in fields(config_class) if item.default is MISSING and item.default_factory is MISSING
     ]
     given = {item.name: PLACE for item in needed if item.name == "base_url"}
-    make: Callable[..., object] = config_class
-    return make(**given) if len(given) == len(needed) else None
+    return config_class(**given) if len(given) == len(needed) else None
 
 
 def _try_all(
