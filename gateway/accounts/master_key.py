@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import glob
 import hashlib
 import hmac
 import os
@@ -163,6 +164,25 @@ def write(path: Path, master: MasterKey, *, over: bool) -> None:
         raise MasterKeyError("the master key file exists already and is never overwritten") from None
     except OSError:
         raise MasterKeyError("the folder of the master key file cannot be written to") from None
+
+
+def remove_leftovers(path: Path) -> int:
+    """Delete what a write() that was cut short left beside the file; returns how many files.
+
+    To be called by who holds the lock of gateway.accounts.rotation.
+
+    Raises:
+        MasterKeyError: the folder cannot be read or written to.
+    """
+    place = path.resolve()
+    removed = 0
+    try:
+        for left in place.parent.glob(f".{glob.escape(place.name)}.????????"):
+            left.unlink(missing_ok=True)
+            removed += 1
+    except OSError:
+        raise MasterKeyError("the folder of the master key file cannot be written to") from None
+    return removed
 
 
 def render(master: MasterKey) -> str:

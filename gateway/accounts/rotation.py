@@ -58,6 +58,7 @@ async def rotate(secrets: SecretStore, path: Path) -> Rotated:
     """
     async with locked(InFile(path)):
         master = master_key.load(InFile(path))
+        master_key.remove_leftovers(path)
         resumed = len(master.keks) > 1
         if not resumed:
             master = with_new_kek(master)
