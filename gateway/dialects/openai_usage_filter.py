@@ -96,6 +96,8 @@ def _edit(event: bytes) -> bytes:
         return event
     if tree["usage"] is not None:
         return b"" if tree.get("choices") == [] else event
+    if len(lines) != 1:  # a key may stand on a line of its own: better left than cut wrongly
+        return event
     return _without_key(event, event.find(_KEY) if keys == 1 else _key_in(event, event.index(lines[0])))
 
 
