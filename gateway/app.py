@@ -20,7 +20,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from gateway import config as configuration
-from gateway import explain, flow, log, plugins
+from gateway import explain, flow, log, plugins, workers
 from gateway.accounts import keys, master_key, tree
 from gateway.accounts.directory import Directory, Refresher
 from gateway.accounts.vault import Vault
@@ -38,8 +38,11 @@ from gateway.ledger.journal import Journal
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.writer import RecordWriter
 from gateway.names import Slug
+from gateway.records import PathKind
 from gateway.tasks import Tasks
-from gateway.watch import metrics
+from gateway.watch.access_log import AccessLog
+from gateway.watch.exposition import Exposition
+from gateway.watch.metrics import Metrics
 
 
 async def open_store(config: Config) -> Store:
@@ -181,7 +184,9 @@ class App:
         )
         await self._writer.start()
         self._ledger.refresh(await self.store.records.spent())
-        self._metrics = metrics.Metrics(self._gauges())
+        self._exposition = Exposition(Path(config.metrics.folder), self._worker)
+        self._metrics = Metrics(self._gauges(), self._exposition.before())
+        self._access = _access_log(config)
         self._transport = _transport(config)
         self._lasting = flow.Lasting(
             clock=self._clock,
@@ -200,6 +205,7 @@ class App:
         self._tasks.start("accounts.refresh", refresher.run())
         self._tasks.start("secrets.refresh", self._watch_secrets())
         self._tasks.start("ledger.refresh", self._watch_spending())
+        self._tasks.start("metrics.leave", self._exposition.run(self._metrics, config.metrics.interval))
         await self._plane.start(
             *_address(config.server.listen), tls=_tls(config), reuse_port=config.server.workers > 1
         )
@@ -272,7 +278,13 @@ class App:
         return {}
 
     async def _serve(self, exchange: Exchange, read: Callable[[], Awaitable[Call]]) -> None:
-        await self._flow.pipeline(exchange, read)
+        try:
+            await self._flow.pipeline(exchange, read)
+        finally:
+            if self._access is not None:
+                call, error = exchange.known("call"), exchange.error
+                kind = call.kind if call else PathKind.OTHER
+                self._access.write(exchange.at_us, exchange.peer, kind, error.status if error else 200)
 
     # --- background
 
@@ -302,7 +314,7 @@ class App:
         services = Services(
             store=self.store,
             clock=self._clock,
-            metrics=lambda: metrics.render(self._metrics.series(), self._gauge_help()),
+            metrics=lambda: self._exposition.page(self._metrics),
             ready=self.ready,
             explain=self._explain,
             configuration=lambda: shown(self._config),
@@ -327,9 +339,6 @@ class App:
             "gateway_log_lines_lost": ("Log lines that could not be written.", log.lost),
         }
 
-    def _gauge_help(self) -> dict[str, str]:
-        return {name: text for name, (text, _) in self._metrics.gauges.items()}
-
 
 async def serve(config: Config, path: Path | None, worker: int) -> int:
     """Run one process until a signal ends it: SIGTERM and SIGINT drain, SIGHUP reloads."""
@@ -342,7 +351,10 @@ async def serve(config: Config, path: Path | None, worker: int) -> int:
     loop.add_signal_handler(signal.SIGHUP, lambda: tasks.start("config.reload", app.reload()))
     gc.collect()
     gc.freeze()
+    marker = workers.ready_marker(config, os.getpid())
+    marker.touch(mode=0o600)
     await ended.wait()
+    marker.unlink(missing_ok=True)
     log.fact("gateway.stopping", worker=worker)
     await app.close()
     return 0
@@ -449,6 +461,12 @@ def _tls(config: Config) -> ssl.SSLContext | None:
     except (OSError, ssl.SSLError):
         raise ConfigError(["server.tls_certificate: the certificate or its key cannot be read"]) from None
     return context
+
+
+def _access_log(config: Config) -> AccessLog | None:
+    if config.log.access is None:
+        return None
+    return AccessLog(Path(config.log.access), config.log.access_max, config.log.access_files)
 
 
 def _edge_limits(config: Config) -> EdgeLimits:

@@ -237,6 +237,13 @@ class Log(_Table):
     access_files: Annotated[int, Field(strict=True, ge=1, le=100)] = 5
 
 
+class MetricsTable(_Table):
+    """[metrics]: where workers leave their counters for the one that is scraped."""
+
+    folder: str = "gateway-data/metrics"
+    interval: Duration = 1.0
+
+
 class Admin(_Table):
     """[admin]: the token that the admin listener asks for; made at the first start when left out."""
 
@@ -258,6 +265,7 @@ class Config(_Table):
     records: Records = Records()
     classify: Classify = Classify()
     log: Log = Log()
+    metrics: MetricsTable = MetricsTable()
     admin: Admin = Admin()
 
 

@@ -34,6 +34,7 @@ class Installation:
         tree.setdefault("admin", {"token": {"file": str(data / "admin.token")}})
         tree.setdefault("store", {"path": str(data / "gateway.db")})
         tree["records"] = {"journal": str(data / "journal"), "interval": "10ms", **tree.get("records", {})}
+        tree.setdefault("metrics", {"folder": str(data / "metrics")})
         self.config = config.parse(tree, "test", {})
         self.worker = worker
 

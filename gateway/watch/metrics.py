@@ -6,6 +6,8 @@ Source: Prometheus text exposition format 0.0.4.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+import orjson
+
 from gateway.names import Slug
 from gateway.records import Record
 
@@ -36,12 +38,19 @@ class Metrics:
 
     Args:
         gauges: name → (help, function that tells the value now).
+        before: the counters of the process whose place this one takes, so that none goes back.
     """
 
-    def __init__(self, gauges: Mapping[str, tuple[str, Callable[[], int]]] | None = None) -> None:
+    def __init__(
+        self,
+        gauges: Mapping[str, tuple[str, Callable[[], int]]] | None = None,
+        before: Series | None = None,
+    ) -> None:
         self.gauges = dict(gauges or {})
-        self._series: Series = {}
+        self._series = {key: value for key, value in (before or {}).items() if key[0] not in self.gauges}
         self._sizes: dict[str, int] = {}
+        for metric, _ in self._series:
+            self._sizes[metric] = self._sizes.get(metric, 0) + 1
 
     def saw(self, record: Record) -> None:
         """Count a call."""
@@ -92,6 +101,26 @@ class Metrics:
             self._add(f"{metric}_bucket", (("le", "+Inf"),))
         self._add(f"{metric}_sum", (), value)
         self._add(f"{metric}_count", ())
+
+
+def pack(series: Series) -> bytes:
+    """A process's series as bytes, for the process that is scraped."""
+    return orjson.dumps([[name, labels, value] for (name, labels), value in series.items()])
+
+
+def unpack(data: bytes) -> Series:
+    """The same back.
+
+    Raises:
+        ValueError: the bytes are no series.
+    """
+    try:
+        return {
+            (str(name), tuple((str(key), str(text)) for key, text in labels)): int(value)
+            for name, labels, value in orjson.loads(data)
+        }
+    except (TypeError, ValueError):
+        raise ValueError("no series") from None
 
 
 def merge(parts: Iterable[Series]) -> Series:
