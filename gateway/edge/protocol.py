@@ -168,12 +168,13 @@ class Connection(RequestHandler):
             if not found:
                 self._keep_head(data)
             return found
+        too_large = isinstance(error, LineTooLong) or error.message == _TOO_MANY_FIELDS
+        code = "headers_too_large" if too_large else "bad_framing"
         if not self._body.is_eof():
-            self._body.set_exception(CallerError("bad_framing"))
+            self._body.set_exception(CallerError(code))
             return ()
         self._close = True
-        too_large = isinstance(error, LineTooLong) or error.message == _TOO_MANY_FIELDS
-        return ((Refused("headers_too_large" if too_large else "bad_framing"), EMPTY_PAYLOAD),)
+        return ((Refused(code), EMPTY_PAYLOAD),)
 
     # --- the life of a connection ---
 

@@ -116,6 +116,7 @@ class Bench:
         self.local = local
         self.clock = clock
         self.logged = io.StringIO()
+        self.clients: list[Client] = []
 
     @property
     def port(self) -> int:
@@ -123,7 +124,9 @@ class Bench:
 
     async def connect(self) -> "Client":
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        return Client(reader, writer)
+        client = Client(reader, writer)
+        self.clients.append(client)
+        return client
 
     async def ask(self, data: bytes, wait_s: float = 2.0) -> bytes:
         """Send bytes on a fresh connection; everything that comes back until it is closed or silent."""
@@ -131,6 +134,17 @@ class Bench:
         client.writer.write(data)
         try:
             return await client.rest(wait_s)
+        finally:
+            await client.close()
+
+    async def ask_one(self, data: bytes) -> bytes:
+        """Send bytes on a fresh connection; the first answer's head."""
+        client = await self.connect()
+        client.writer.write(data)
+        try:
+            return await asyncio.wait_for(client.reader.readuntil(b"\r\n\r\n"), 2)
+        except asyncio.IncompleteReadError as error:
+            return error.partial
         finally:
             await client.close()
 
@@ -145,6 +159,11 @@ class Client:
     async def send(self, data: bytes) -> None:
         self.writer.write(data)
         await self.writer.drain()
+
+    async def turn(self) -> None:
+        """Let the server see what was written."""
+        for _ in range(4):
+            await asyncio.sleep(0)
 
     async def rest(self, wait_s: float = 2.0) -> bytes:
         """All bytes until the end."""
@@ -192,7 +211,10 @@ async def running(
     try:
         yield bench
     finally:
+        for client in bench.clients:
+            await client.close()
         await plane.close(0)
+        await asyncio.sleep(0.002)
         log.configure()
 
 
