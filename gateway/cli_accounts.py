@@ -10,6 +10,7 @@ from gateway.accounts.master_key import InFile
 from gateway.cli_desk import (
     GOOD,
     MAX_KEY_LENGTH,
+    MAX_SLOT,
     WRONG,
     CommandError,
     Desk,
@@ -102,7 +103,7 @@ async def create_key(desk: Desk, arguments: argparse.Namespace) -> None:
     """key create: prints the clear key, once."""
     pairs, expires_ms = _scopes(arguments), _end(desk, arguments.expires)
     name = read_name(arguments.name, "NAME")
-    pepper = master_key.load(desk.source, desk.environment).pepper
+    pepper = master_key.load(desk.source).pepper
     node = await _node(desk, arguments.org, arguments.project)
     row, clear = await keys.create_key(
         desk.store, pepper, node, name, pairs, expires_ms=expires_ms, clock=desk.clock
@@ -141,7 +142,7 @@ async def rotate_key(desk: Desk, arguments: argparse.Namespace) -> None:
     state = facts.state(accounts, row, now_ms(desk))
     if state != "active":
         raise CommandError(f"{row.id} is {state} and cannot be rotated")
-    pepper = master_key.load(desk.source, desk.environment).pepper
+    pepper = master_key.load(desk.source).pepper
     fresh, clear = await keys.rotate_key(desk.store, pepper, row, grace_ms, clock=desk.clock)
     await _hand_over(desk, arguments, fresh, clear)
 
@@ -149,8 +150,8 @@ async def rotate_key(desk: Desk, arguments: argparse.Namespace) -> None:
 async def set_key(desk: Desk, arguments: argparse.Namespace) -> None:
     """provider set-key: seals a provider's key into the store."""
     provider, place = _provider(desk, arguments.name)
-    if arguments.slot < 1:
-        raise CommandError("--slot counts from 1", WRONG)
+    if not 1 <= arguments.slot <= MAX_SLOT:
+        raise CommandError(f"--slot counts from 1 to {MAX_SLOT}", WRONG)
     text = _provider_key(desk, arguments.from_env)
     row = await rotation.set_key(
         desk.store.secrets, desk.source, provider, arguments.slot, place.host, Secret(text), desk.clock
@@ -210,7 +211,7 @@ async def rotate_master_key(desk: Desk, arguments: argparse.Namespace) -> None:
 
 
 def _write_for_variable(desk: Desk, path: Path) -> None:
-    wider = rotation.with_new_kek(master_key.load(desk.source, desk.environment))
+    wider = rotation.with_new_kek(master_key.load(desk.source))
     master_key.write(path, wider, over=False)
     desk.complain(
         "The new master key, with the old one behind it, is in that file. Put its text into the variable "
@@ -219,7 +220,7 @@ def _write_for_variable(desk: Desk, path: Path) -> None:
 
 
 async def _rotate_variable(desk: Desk) -> rotation.Rotated:
-    master = master_key.load(desk.source, desk.environment)
+    master = master_key.load(desk.source)
     if len(master.keks) == 1:
         raise CommandError(
             "the master key is in a variable, which no command can change: use --write FILE", WRONG

@@ -22,6 +22,7 @@ WRONG: Final = 2
 MAX_KEY_LENGTH: Final = 4096
 """Characters of the longest provider key."""
 MAX_DURATION_LENGTH: Final = 6
+MAX_SLOT: Final = 99
 
 
 class CommandError(Exception):

@@ -14,7 +14,7 @@ def of_key(accounts: Accounts, row: KeyRow, now_ms: int) -> dict[str, Any]:
     scopes: dict[str, list[str]] = defaultdict(list)
     for scope in accounts.scopes:
         if scope.owner == (row.replaced_by or row.id):
-            scopes[scope.what].append(scope.value)
+            scopes[str(scope.what)].append(scope.value)
     try:
         path = tree.path({node.id: node for node in accounts.nodes}, row.node)
     except tree.TreeError:

@@ -8,7 +8,7 @@ import hmac
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -49,9 +49,10 @@ class InFile:
 
 @dataclass(frozen=True, slots=True)
 class InEnvironment:
-    """A master key in an environment variable."""
+    """A master key in a variable of an environment; None is the process's own."""
 
     name: str
+    environment: Mapping[str, str] | None = field(default=None, repr=False, compare=False)
 
 
 Source = InFile | InEnvironment
@@ -91,7 +92,7 @@ class MasterKey:
         return None
 
 
-def load(source: Source, environment: Mapping[str, str] | None = None) -> MasterKey:
+def load(source: Source) -> MasterKey:
     """Read a master key.
 
     Raises:
@@ -99,7 +100,8 @@ def load(source: Source, environment: Mapping[str, str] | None = None) -> Master
     """
     if isinstance(source, InFile):
         return replace(parse(_read_file(source.path)), source=source)
-    text = (os.environ if environment is None else environment).get(source.name, "").strip()
+    environment = os.environ if source.environment is None else source.environment
+    text = environment.get(source.name, "").strip()
     if not text:
         raise MasterKeyError("the environment variable of the master key is not set")
     if not any(mark in text for mark in ("\n", ";", " ")):
@@ -263,7 +265,7 @@ def _read_file(path: Path) -> str:
     except (OSError, RuntimeError):
         raise MasterKeyError("the master key file cannot be opened") from None
     try:
-        _check_owner(os.fstat(handle))
+        _check_facts(os.fstat(handle), os.geteuid())
         data = os.read(handle, MAX_FILE_BYTES + 1)
     finally:
         os.close(handle)
@@ -272,12 +274,12 @@ def _read_file(path: Path) -> str:
     return data.decode("ascii")
 
 
-def _check_owner(facts: os.stat_result) -> None:
+def _check_facts(facts: os.stat_result, user: int) -> None:
     if not stat.S_ISREG(facts.st_mode):
         raise MasterKeyError("the master key file is no regular file")
     if facts.st_mode & 0o077:
         raise MasterKeyError("the master key file is open to others: chmod 600")
-    if os.geteuid() not in (0, facts.st_uid) and facts.st_uid != 0:
+    if user not in (0, facts.st_uid) and facts.st_uid != 0:
         raise MasterKeyError("the master key file belongs to another user")
 
 

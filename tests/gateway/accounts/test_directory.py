@@ -241,13 +241,8 @@ def test_a_new_reading_replaces_the_old_one_whole_at_its_end():
 
 
 def test_ten_thousand_keys_are_taken_over_in_steps():
-    rows = [key()[1]] + [
-        KeyRow(
-            id=Slug(f"k{n}"), node=Slug("p"), name=Slug("n"), digest=f"{n:064x}", prefix=Slug("a"), last4=Slug("b"),
-            created_ms=0,
-        )
-        for n in range(9_999)
-    ]  # fmt: skip
+    base = key()[1]
+    rows = [base] + [replace(base, id=Slug(f"k{number}"), digest=f"{number:064x}") for number in range(9_999)]
     found = Directory(PEPPER, FixedClock())
     steps = sum(1 for _ in found.replacing(Accounts(1, NODES, tuple(rows), ())))
     assert len(found) == 10_000

@@ -7,7 +7,7 @@ from gateway.accounts import facts, keys, master_key, tree
 from gateway.accounts.master_key import MasterKey
 from gateway.accounts.vault import Sealer
 from gateway.content import Content, Purpose, Secret
-from gateway.contracts import Accounts
+from gateway.contracts import Accounts, ScopeRow
 from gateway.names import Slug
 from gateway.store.memory import MemoryStore
 
@@ -18,6 +18,7 @@ async def made() -> tuple[Accounts, str]:
     store = MemoryStore()
     node = await tree.ensure_root(store)
     _, clear = await keys.create_key(store, bytes(32), node, Slug("ci"), [("models", "a"), ("models", "b")])
+    await store.accounts.put(scopes=[ScopeRow(owner=node, what=Slug("models"), value="*")])
     return await store.accounts.load(), clear.open(Purpose.AUTH)
 
 

@@ -4,6 +4,7 @@ import base64
 import os
 import stat
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -95,11 +96,26 @@ def test_a_folder_that_is_not_there_is_said(tmp_path):
         master_key.write(tmp_path / "missing" / "key", master_key.parse(GOOD), over=True)
 
 
+class Contended(type(Path())):
+    """A path whose file another process makes just before this one does."""
+
+    def with_name(self, name: str) -> Path:
+        if not self.exists():
+            master_key.create(Path(self))
+        return super().with_name(name)
+
+
 def test_the_loser_of_a_race_reads_the_winners_key(path):
-    winner = master_key.create(path)
-    with pytest.raises(MasterKeyError):
-        master_key.create(path)
-    assert master_key.load_or_create(path)[0].pepper == winner.pepper
+    loser, made = master_key.load_or_create(Contended(path))
+    assert not made
+    assert loser.pepper == master_key.load(InFile(path)).pepper
+
+
+def test_processes_that_start_at_once_get_one_key(path):
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(master_key.load_or_create, [path] * 8))
+    assert len({master.pepper for master, _ in found}) == 1
+    assert [made for _, made in found].count(True) == 1
 
 
 def test_keks_are_found_by_id_and_the_first_seals():
@@ -156,13 +172,14 @@ def test_what_is_no_file_is_refused(tmp_path):
     assert "there is no master key file" in refusal(tmp_path / "missing")
 
 
-def test_a_file_of_another_user_is_refused():
-    facts = os.stat_result((0o100600, 1, 1, 1, os.geteuid() + 1, 0, 10, 0, 0, 0))
-    if os.geteuid() == 0:
-        master_key._check_owner(facts)  # root may read everybody's
+@pytest.mark.parametrize(("owner", "user", "good"), [(7, 7, True), (0, 7, True), (7, 0, True), (8, 7, False)])
+def test_the_file_belongs_to_the_user_or_to_root(owner, user, good):
+    facts = os.stat_result((0o100600, 1, 1, 1, owner, 0, 10, 0, 0, 0))
+    if good:
+        master_key._check_facts(facts, user)
     else:
         with pytest.raises(MasterKeyError, match="another user"):
-            master_key._check_owner(facts)
+            master_key._check_facts(facts, user)
 
 
 @pytest.mark.parametrize(
@@ -208,19 +225,19 @@ def test_a_weak_key_is_refused_in_every_place(path, secret):
     for text in (f"pepper {b64(secret)}\nkek k {b64(RANDOM)}", f"pepper {b64(RANDOM)}\nkek k {b64(secret)}"):
         refusal(put(path, text))
     with pytest.raises(MasterKeyError):
-        master_key.load(InEnvironment("KEY"), {"KEY": b64(secret)})
+        master_key.load(InEnvironment("KEY", {"KEY": b64(secret)}))
 
 
 def test_a_variable_holds_the_same_text_with_semicolons():
-    master = master_key.load(InEnvironment("KEY"), {"KEY": GOOD.strip().replace("\n", ";")})
+    master = master_key.load(InEnvironment("KEY", {"KEY": GOOD.strip().replace("\n", ";")}))
     assert master.pepper == RANDOM
     assert opened(master.current) == OTHER
 
 
 def test_a_variable_holds_one_bare_key_from_which_all_is_derived():
-    first = master_key.load(InEnvironment("KEY"), {"KEY": b64(RANDOM)})
-    urlsafe = master_key.load(InEnvironment("KEY"), {"KEY": base64.urlsafe_b64encode(RANDOM).decode() + "\n"})
-    other = master_key.load(InEnvironment("KEY"), {"KEY": b64(OTHER)})
+    first = master_key.load(InEnvironment("KEY", {"KEY": b64(RANDOM)}))
+    urlsafe = master_key.load(InEnvironment("KEY", {"KEY": base64.urlsafe_b64encode(RANDOM).decode() + "\n"}))
+    other = master_key.load(InEnvironment("KEY", {"KEY": b64(OTHER)}))
     assert first.pepper == urlsafe.pepper
     assert first.current.id == urlsafe.current.id
     assert len({first.pepper, opened(first.current), RANDOM, other.pepper, opened(other.current)}) == 5
@@ -235,7 +252,7 @@ def test_the_derivation_is_hkdf_sha_256():
 @pytest.mark.parametrize("environment", [{}, {"KEY": ""}, {"KEY": " \n"}, {"KEY": "?"}])
 def test_a_variable_without_a_key_is_refused(environment):
     with pytest.raises(MasterKeyError):
-        master_key.load(InEnvironment("KEY"), environment)
+        master_key.load(InEnvironment("KEY", environment))
 
 
 def test_the_process_environment_is_the_default(monkeypatch):

@@ -140,7 +140,7 @@ def test_a_rotation_killed_at_any_line_loses_nothing_and_goes_on(tmp_path):
 
 
 def _rotate_and_die(secrets: FileSecrets, path: Path, watched: tuple[str, ...], at: int) -> bool:
-    """Rotate in a process of its own that is gone, without any clean-up, at a line. Whether it got through."""
+    """Rotate in a process that is gone, without any clean-up, at a line. Whether it got through."""
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -222,7 +222,7 @@ def test_a_host_is_a_name_and_a_port(url, host):
     "url", ["", "x", "https://", "https://a b", "https://x:99999", "https://" + "a" * 64 + ".com"]
 )
 def test_a_url_without_a_host_is_refused_and_not_quoted(url):
-    with pytest.raises(ValueError, match="^no URL with a host$"):
+    with pytest.raises(ValueError, match=r"^no URL with a host$"):
         vault.host_of(url)
 
 
