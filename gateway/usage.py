@@ -209,14 +209,12 @@ class Price:
     @property
     def input_rate(self) -> Picos | None:
         """Pico-dollars for a plain input token of a small standard call."""
-        rate = self.standard.base.input
-        return None if rate is None else Picos(rate)
+        return _picos(self.standard.base.input)
 
     @property
     def output_rate(self) -> Picos | None:
         """Pico-dollars for a plain output token of a small standard call."""
-        rate = self.standard.base.output
-        return None if rate is None else Picos(rate)
+        return _picos(self.standard.base.output)
 
     def scheme(self, tier: ServiceTier, fast: bool = False) -> Scheme | None:
         """The rates of a mode of service; None: no price is known for it."""
@@ -254,14 +252,8 @@ def cost(reading: Reading, price: Price, aside_price: Callable[[str], Price | No
         and reading.tier is ServiceTier.STANDARD
         and not (reading.asides or reading.fast or reading.regional)
         and not (usage.input_audio or usage.input_image or usage.output_audio or usage.output_image)
-        and not (
-            usage.input_video
-            or usage.searches
-            or usage.tool_units
-            or usage.characters
-            or usage.audio_ms
-            or usage.images
-        )
+        and not (usage.input_video or usage.searches or usage.tool_units)
+        and not (usage.characters or usage.audio_ms or usage.images)
     ):
         # The common call: text in, text out.
         whole, cached, short, longer, output = flat
@@ -274,21 +266,19 @@ def cost(reading: Reading, price: Price, aside_price: Callable[[str], Price | No
 
 def _exact(reading: Reading, price: Price, aside_price: Callable[[str], Price | None]) -> Nanos | None:
     used = reading.source is not Source.NONE or reading.usage != NOTHING
-    total = _bill(reading, reading.usage, price, used)
+    bills = [_bill(reading, reading.usage, price, used)]
     for aside in reading.asides:
         other = aside_price(aside.model)
-        if other is None or total is None:
+        bills.append(None if other is None else _bill(reading, aside.usage, other, False))
+    over, under = 0, 1
+    for bill in bills:
+        if bill is None:
             return None
-        part = _bill(reading, aside.usage, other, False)
-        total = None if part is None else _sum(total, part)
-    if total is None:
-        return None
-    over, under = total
+        over, under = _sum((over, under), bill)
     return Nanos(-(-over // (under * 1000)))
 
 
-Exact = tuple[int, int]
-"""Pico-dollars as a fraction: over, under."""
+Exact = tuple[int, int]  # pico-dollars as a fraction: over, under
 
 
 def _sum(one: Exact, two: Exact) -> Exact:
@@ -318,8 +308,7 @@ HOUR_MS: Final = 3_600_000
 def _input_picos(usage: Usage, rates: Rates) -> int | None:
     if not usage.input:
         return 0
-    whole = rates.input
-    if whole is None:
+    if (whole := rates.input) is None:
         return None
     sound = rates.input_audio if rates.input_audio is not None else rates.cached_audio
     cached_rate = _first(rates.cached, whole)
@@ -354,8 +343,7 @@ def _input_picos(usage: Usage, rates: Rates) -> int | None:
 def _output_picos(usage: Usage, rates: Rates) -> int | None:
     if not usage.output:
         return 0
-    whole = rates.output
-    if whole is None:
+    if (whole := rates.output) is None:
         return None
     thought = usage.reasoning if rates.reasoning is not None else 0
     spoken = usage.output_audio if rates.output_audio is not None else 0
@@ -376,11 +364,8 @@ def _alone_picos(usage: Usage, rates: Rates, audio_ms: int) -> int | None:
     """
     if (usage.searches and rates.search is None) or (usage.tool_units and rates.tool_unit is None):
         return None
-    if not (usage.input or usage.output) and (
-        (usage.characters and rates.character is None)
-        or (audio_ms and rates.audio_hour is None)
-        or (usage.images and rates.image is None)
-    ):
+    others = ((usage.characters, rates.character), (audio_ms, rates.audio_hour), (usage.images, rates.image))
+    if not (usage.input or usage.output) and any(units and rate is None for units, rate in others):
         return None
     picos = (
         usage.searches * _first(rates.search, 0)
@@ -389,6 +374,10 @@ def _alone_picos(usage: Usage, rates: Rates, audio_ms: int) -> int | None:
         + usage.images * _first(rates.image, 0)
     )
     return picos * HOUR_MS + audio_ms * _first(rates.audio_hour, 0)
+
+
+def _picos(rate: int | None) -> Picos | None:
+    return None if rate is None else Picos(rate)
 
 
 def _first(rate: int | None, other: int) -> int:
