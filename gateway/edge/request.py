@@ -68,6 +68,9 @@ class Request:
         if head.fault is not None:
             raise head.fault
         body = EMPTY
+        if endpoint.kind is PathKind.MODELS:
+            model = endpoint.path_model or ""
+            return Call(dialect=endpoint.dialect, kind=endpoint.kind, model=model, stream=False, body=body)
         if endpoint.method == "POST":
             _check_type(head, endpoint.kind)
             body = Content(await self.connection.read_body(self.message, self.payload, head.expect != ""))
