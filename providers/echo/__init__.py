@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 PLACE: Final = "echo://local/"
 """What stands before the dialect's name and its path in the URL of a request."""
 
+_ODD: Final = (ValueError, TypeError, KeyError, AttributeError, IndexError, ArithmeticError)
+"""What reading a tree of an unexpected shape may end in: such a call is refused, like a provider would."""
+
 
 class Echo:
     """Speaks every dialect, needs no network and no key, and says what it was told.
@@ -114,10 +117,11 @@ class Echo:
         """
         name, _, path = request.url.removeprefix(PLACE).partition("/")
         voice = VOICES[Slug(name)]
-        ask = self._read(voice, request, "/" + path)
-        if ask is None:
+        try:
+            ask = self._read(voice, request, "/" + path)
+            orders, reply = ask.orders, voice.answer(ask)
+        except _ODD:
             return self._answered(voice, 400, refusal(voice.family, 400, None), NO_ORDERS)
-        orders = ask.orders
         if orders.first:
             await asyncio.sleep(orders.first)
         if orders.fault == "unreachable":
@@ -126,19 +130,16 @@ class Echo:
             raise UpstreamTimeout("upstream_timeout")
         if orders.status:
             return self._answered(voice, orders.status, refusal(voice.family, orders.status, ask), orders)
-        return self._answered(voice, 200, voice.answer(ask), orders)
+        return self._answered(voice, 200, reply, orders)
 
     def release(self, answer: "Answer") -> None:
         """There is nothing to keep or close; in_flight says how many answers are still held."""
         self.in_flight -= 1
 
-    def _read(self, voice: Voice, request: UpstreamRequest, path: str) -> Ask | None:
+    def _read(self, voice: Voice, request: UpstreamRequest, path: str) -> Ask:
         body = request.body.open(Purpose.ANSWER)
-        try:
-            tree = orjson.loads(body) if body[:1] == b"{" else fields(body, _content_type(request))
-            return voice.read(tree, self._defaults, path)
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError):
-            return None
+        tree = orjson.loads(body) if body[:1] == b"{" else fields(body, _content_type(request))
+        return voice.read(tree, self._defaults, path)
 
     def _answered(self, voice: Voice, status: int, reply: Reply, orders: Orders) -> EchoAnswer:
         self.in_flight += 1

@@ -20,7 +20,7 @@ from gateway.providers.echo.ask import (
 )
 from gateway.providers.echo.orders import Orders
 from gateway.providers.echo.reply import JSON, Reply, whole
-from gateway.providers.echo.vectors import vector
+from gateway.providers.echo.vectors import check, vector
 from orjson import dumps
 
 SSE: Final = (("content-type", "text/event-stream"),)
@@ -116,6 +116,7 @@ def read_embed(tree: dict[str, Any], orders: Orders, path: str) -> Ask:
     wanted = tuple(
         (_count(one["content"], tally) or "", _pick(one, "outputDimensionality")) for one in requests
     )
+    check(len(wanted), max((size or 0 for _, size in wanted), default=0))
     text, orders = heed(wanted[0][0] if wanted else "", orders)
     return Ask(
         model=model,

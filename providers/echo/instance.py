@@ -3,6 +3,11 @@
 from typing import Any, Final
 
 _DEEPEST: Final = 24
+_MOST: Final = 1000
+"""Values that are made for one schema; what lies beyond is null."""
+
+_LONGEST: Final = 1000
+"""Characters of the text that a string says."""
 
 _FORMATS: Final = {
     "date-time": "2026-01-01T00:00:00Z",
@@ -26,10 +31,12 @@ def instance(schema: Any, text: str) -> Any:
 class _Maker:
     def __init__(self, root: Any, text: str) -> None:
         self._root = root
-        self._text = text
+        self._text = text[:_LONGEST]
+        self._left = _MOST
 
     def make(self, schema: Any, depth: int) -> Any:
-        if not isinstance(schema, dict) or depth > _DEEPEST:
+        self._left -= 1
+        if not isinstance(schema, dict) or depth > _DEEPEST or self._left < 0:
             return None
         if "$ref" in schema:
             return self.make(self._follow(str(schema["$ref"])), depth + 1)

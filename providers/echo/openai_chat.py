@@ -52,7 +52,7 @@ def read(tree: dict[str, Any], orders: Orders, path: str) -> Ask:
         stream=tree.get("stream") is True,
         usage_wanted=bool((tree.get("stream_options") or {}).get("include_usage")),
         max_output=limit if limit is not None else tree.get("max_tokens"),
-        choices=min(max(int(tree.get("n") or 1), 1), 128),
+        choices=min(max(int(tree.get("n") or 1), 1), 16),
         tools=tools,
         forced=_forced(tree.get("tool_choice")),
         schema=_schema(tree.get("response_format")),

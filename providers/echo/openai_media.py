@@ -9,7 +9,7 @@ from typing import Any, Final
 from gateway.providers.echo.ask import CREATED, Ask, Tally, heed, pieces, to_tokens, weigh
 from gateway.providers.echo.orders import Orders
 from gateway.providers.echo.reply import EVENTS, JSON, Reply, whole
-from gateway.providers.echo.vectors import packed, vector
+from gateway.providers.echo.vectors import check, packed, vector
 from orjson import dumps
 
 IMAGE_OUTPUT_TOKENS: Final = 272
@@ -44,6 +44,7 @@ def read_embeddings(tree: dict[str, Any], orders: Orders, path: str) -> Ask:
     given = tree["input"]
     single = isinstance(given, str) or (bool(given) and isinstance(given[0], int))
     inputs = [given] if single else list(given)
+    check(len(inputs), tree.get("dimensions"))
     tally = Tally()
     ids = 0
     for one in inputs:

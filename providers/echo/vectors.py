@@ -11,6 +11,15 @@ SIZE: Final = 16
 
 LARGEST: Final = 4096
 
+MOST: Final = 1_000_000
+"""Numbers of all vectors of one answer."""
+
+
+def check(vectors: int, size: Any) -> None:
+    """Raises ValueError when so many vectors of that size are too much to make at once."""
+    if vectors * int(size or SIZE) > MOST:
+        raise ValueError("too much")
+
 
 def vector(text: str, size: Any = None) -> list[float]:
     """A vector of length one. Numbers are exact in 32 bits, so that both encodings say the same."""
