@@ -3,6 +3,7 @@
 Source: OpenAI API reference, "Create a model response" and "Streaming events".
 """
 
+import re
 from dataclasses import replace
 from typing import Any, Final
 
@@ -64,7 +65,9 @@ def with_model(call: Call, model: str, ask_usage: bool) -> Content:
 
 
 def meter(call: Call) -> Meter:
-    reader = ResponseReader(call.stream)
+    assert isinstance(call.body, Document)
+    asked = call.body.open(Purpose.METER).get("service_tier")
+    reader = ResponseReader(call.stream, tier_of(asked))
     return EventMeter(reader) if call.stream else BodyMeter(reader)
 
 
@@ -78,13 +81,18 @@ class ResponseReader:
     Uses of the provider's own tools are counted from the output items: searches of the web that
     were really made, and searches of files. A code interpreter is billed by its container and time,
     which an answer does not tell.
+
+    Args:
+        stream: it comes in events.
+        tier: as asked for; taken when a final event is too large to be held and does not show its own.
     """
 
-    __slots__ = ("_complete", "_reading", "texts")
+    __slots__ = ("_complete", "_reading", "_tier", "texts")
 
     marks = tuple(b'"' + name + b'"' for name in _FINAL)
 
-    def __init__(self, stream: bool) -> None:
+    def __init__(self, stream: bool, tier: ServiceTier = ServiceTier.STANDARD) -> None:
+        self._tier = tier
         self.texts: tuple[bytes, ...] = (b'"delta":',) if stream else (b'"text":', b'"arguments":')
         self._complete = False
         self._reading: Reading | None = None
@@ -97,8 +105,9 @@ class ResponseReader:
                 return
             tree = child(tree, "response")
         self._complete = True
-        usage = token_usage(child(tree, "usage"))
-        if usage is not None and tree.get("usage"):
+        reported = child(tree, "usage")
+        usage = token_usage(reported) if reported else None
+        if usage is not None:
             searches, others = _tools(tree.get("output"))
             self._reading = Reading(
                 usage=_with_tools(usage, searches, others),
@@ -116,7 +125,9 @@ class ResponseReader:
             found = find_object(tail, b'"usage"')
             usage = token_usage(found) if found else None
             if usage is not None:
-                self._reading = Reading(usage=usage, source=Source.SALVAGED, tier=_tier_in(head + tail))
+                self._reading = Reading(
+                    usage=usage, source=Source.SALVAGED, tier=_tier_in(tail) or self._tier
+                )
         self._complete = self._complete or name is not None
 
     def reading(self, seen: int) -> Reading | None:
@@ -142,13 +153,13 @@ def _tools(output: object) -> tuple[int, int]:
     return searches, others
 
 
-def _tier_in(text: bytes) -> ServiceTier:
-    """The tier named in a piece of an answer; unknown when the piece does not show it."""
-    at = text.rfind(b'"service_tier"')
-    if at < 0:
-        return ServiceTier.UNKNOWN
-    value = text[at + 14 :].lstrip(b" :\n\t").split(b",", 1)[0].strip(b' "}\n')
-    return tier_of(None if value == b"null" else value.decode("ascii", "replace"))
+def _tier_in(text: bytes) -> ServiceTier | None:
+    """The tier named in a piece of an answer; None when the piece does not show it."""
+    found = _TIER.findall(text)
+    return tier_of(found[-1].decode()) if found else None
+
+
+_TIER: Final = re.compile(rb'"service_tier"\s*:\s*"([a-z_]{1,32})"')
 
 
 def _shape(tree: dict[str, Any], size: int) -> Shape:
