@@ -117,9 +117,7 @@ def test_embeddings_use_their_prompt_tokens() -> None:
     assert meter.complete
 
 
-@pytest.mark.parametrize(
-    "usage", [None, {}, {"prompt_tokens": 0}, {"prompt_tokens": -1}, {"prompt_tokens": "8"}]
-)
+@pytest.mark.parametrize("tokens", [None, 0, -1, "8", 1.5])
 def test_embeddings_without_a_believable_usage_have_no_output(tokens: Any) -> None:
     for usage in (tokens, {}, {"prompt_tokens": tokens}):
         meter = openai_embeddings.meter(call(openai_embeddings))
