@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from gateway.contracts import AccountStore, RecordStore, SecretStore, Store, StoreError
 from gateway.store.sqlite.accounts import SqliteAccounts
 from gateway.store.sqlite.connection import Database
 from gateway.store.sqlite.migrations import migrate
 from gateway.store.sqlite.records import SqliteRecords
 from gateway.store.sqlite.secrets import SqliteSecrets
-
-from gateway.contracts import AccountStore, RecordStore, SecretStore, Store, StoreError
 
 
 class SqliteStore:

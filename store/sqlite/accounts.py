@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.store.sqlite.connection import Database, Row
-
 from gateway.contracts import Accounts, KeyRow, NodeRow, ScopeRow, StoreError
 from gateway.names import Slug
+from gateway.store.sqlite.connection import Database, Row
 
 _VERSION: Final = "select value from versions where name = 'accounts'"
 _RAISE: Final = "update versions set value = value + 1 where name = 'accounts'"

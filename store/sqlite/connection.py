@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any, Final
 
 import aiosqlite
@@ -136,7 +137,7 @@ class Database:
                 # The rollback is queued at once, before anything else can be, even when cancelled.
                 with suppress(sqlite3.Error, ValueError):
                     await self._writer.rollback()
-                if isinstance(error, sqlite3.Error | OverflowError | TypeError):
+                if isinstance(error, sqlite3.Error | OverflowError | TypeError | ValueError):
                     raise self._meaning(error) from None
                 raise
 
@@ -154,7 +155,7 @@ class Database:
             except BaseException as error:
                 with suppress(sqlite3.Error, ValueError):
                     await self._reader.rollback()
-                if isinstance(error, sqlite3.Error):
+                if isinstance(error, sqlite3.Error | ValueError):
                     raise self._meaning(error) from None
                 raise
         return rows  # type: ignore[return-value]
@@ -173,28 +174,22 @@ class Database:
         """Write the log back and cut it to nothing; False when somebody kept reading from it."""
         ends = time.monotonic() + self._busy_timeout_s
         async with self._writing:
-            while True:
-                try:
-                    ((busy, _, _),) = await self._writer.execute_fetchall("pragma wal_checkpoint(truncate)")
-                except sqlite3.Error as error:
-                    if _code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                        raise self._meaning(error) from None
-                    busy = 1
-                if not busy:
-                    return True
+            while (await self._patiently(self._writer, "pragma wal_checkpoint(truncate)"))[0][0]:
                 if self._closing or time.monotonic() > ends:
                     return False
                 await asyncio.sleep(0.02)
+            return True
 
     async def _connect(self) -> aiosqlite.Connection:
         connection = aiosqlite.connect(
             self.path, timeout=STEP_MS / 1000, isolation_level=None, cached_statements=64
         )
-        if (thread := getattr(connection, "_thread", None)) is not None:
-            thread.daemon = True
+        thread: Thread = connection._thread
+        thread.daemon = True
         try:
             await connection
         except sqlite3.Error as error:
+            await asyncio.to_thread(thread.join)  # it has a last word for this loop, which must be there
             raise self._meaning(error) from None
         self._open.append(connection)
         for setting in _SETTINGS:
@@ -208,20 +203,20 @@ class Database:
         while True:
             try:
                 return list(await connection.execute_fetchall(query, values))  # type: ignore[arg-type]
-            except sqlite3.Error as error:
+            except (sqlite3.Error, ValueError) as error:
                 if self._closing or time.monotonic() > ends or _code(error) != sqlite3.SQLITE_BUSY:
                     raise self._meaning(error) from None
-            except ValueError:
-                raise StoreError(f"{self.path} is closed") from None
             await asyncio.sleep(0.01)
 
     def _overdue(self) -> bool:
         return self._closing or (self._deadline is not None and time.monotonic() > self._deadline)
 
     def _meaning(self, error: Exception) -> Exception:
+        if self._closing:
+            return StoreError(f"{self.path} is closed")
         code = _code(error)
         if code == sqlite3.SQLITE_CONSTRAINT or isinstance(
-            error, sqlite3.DataError | OverflowError | TypeError
+            error, sqlite3.DataError | OverflowError | TypeError | ValueError
         ):
             return ValueError("the schema refuses a row")
         return StoreError(f"{self.path} {_MEANINGS.get(code, f'failed with code {code}')}")

@@ -9,9 +9,9 @@ import time
 from typing import Final
 
 import aiosqlite
-from gateway.store.sqlite.connection import Database
 
 from gateway.contracts import StoreError
+from gateway.store.sqlite.connection import Database
 
 APPLICATION_ID: Final = 0x546F6C6C
 """Marks the file as ours: "Toll"."""

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Final
 
 import orjson
-from gateway.store.memory import MOST_GROUPS, SUMMED, checked_groups
-from gateway.store.sqlite.connection import Database, Row
 
 from gateway.contracts import Span, StoreError
 from gateway.names import Slug
 from gateway.records import NAMES, VALUES, Record, restore, restore_field
+from gateway.store.memory import MOST_GROUPS, SUMMED, checked_groups
+from gateway.store.sqlite.connection import Database, Row
 from gateway.usage import Nanos
 
 PAGE: Final = 1_000

@@ -7,10 +7,9 @@ pages as they were. So after each change the log is written back and cut to noth
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.store.sqlite.connection import Database
-
 from gateway.contracts import SecretRow, StoreError
 from gateway.names import Slug
+from gateway.store.sqlite.connection import Database
 
 _VERSION: Final = "select value from versions where name = 'secrets'"
 _RAISE: Final = "update versions set value = value + 1 where name = 'secrets'"

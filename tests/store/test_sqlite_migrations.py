@@ -5,9 +5,9 @@ import sqlite3
 from collections.abc import Iterator
 
 import pytest
-from gateway.store.sqlite.migrations import MIGRATIONS, RULED_COLUMNS, SLUG_COLUMNS
 
 from gateway.records import NAMES
+from gateway.store.sqlite.migrations import MIGRATIONS, RULED_COLUMNS, SLUG_COLUMNS
 
 SENTENCES = [
     "two words",

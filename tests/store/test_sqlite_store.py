@@ -14,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from gateway.store.sqlite import SqliteStore
-from gateway.store.sqlite.connection import Database
-from gateway.store.sqlite.migrations import MIGRATIONS
 
 from gateway.contracts import NodeRow, SecretRow, Span, StoreError
 from gateway.names import Slug
+from gateway.store.sqlite import SqliteStore
+from gateway.store.sqlite.connection import Database
+from gateway.store.sqlite.migrations import MIGRATIONS
 from gateway.usage import Nanos
 from tests.sample_records import a_record
 
@@ -337,6 +337,25 @@ async def test_the_schema_refuses_a_sentence_even_from_a_caller_that_does_not_ch
     assert caught.value.__cause__ is None
 
 
+async def test_a_lost_table_is_an_error_of_the_store(store: SqliteStore) -> None:
+    async with store._database.transaction() as db:
+        await db.execute("drop table spent")
+    with pytest.raises(StoreError):
+        await store.records.spent()
+    assert await store.accounts.version() == 0
+
+
+async def test_what_is_under_way_when_the_store_closes_is_no_refusal_of_its_rows(store: SqliteStore) -> None:
+    work = asyncio.gather(
+        *(store.records.add([a_record(number)]) for number in range(200)),
+        *(store.accounts.version() for _ in range(50)),
+        return_exceptions=True,
+    )
+    await asyncio.sleep(0.005)
+    await store.close()
+    assert {type(one) for one in await work} <= {int, StoreError}
+
+
 async def test_a_closed_store_says_so(store: SqliteStore) -> None:
     await store.close()
     with pytest.raises(StoreError):
@@ -382,7 +401,7 @@ async def test_a_deleted_or_replaced_secret_is_in_no_file(store: SqliteStore, pa
 
 
 async def test_a_trace_that_another_process_keeps_is_reported(path: Path) -> None:
-    store = a_store(path, busy_timeout_s=0.1)
+    store = a_store(path, busy_timeout_s=0.25)
     await store.start()
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("begin")
