@@ -218,6 +218,13 @@ async def running(
         log.configure()
 
 
+async def until(true: Callable[[], bool], wait_s: float = 2.0) -> None:
+    """Turn the loop until something is so."""
+    async with asyncio.timeout(wait_s):
+        while not true():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.001)
+
+
 def post(
     path: str = "/v1/chat/completions",
     body: bytes = b'{"model":"gpt-4o-mini","messages":[{"role":"user","content":"hi"}]}',
@@ -246,5 +253,5 @@ def status_of(answer: bytes) -> int:
 
 __all__ = [
     "ANSWER", "GOOD_KEY", "Bench", "CallerError", "Client", "ClientGone", "FakeClock", "OurError",
-    "StubPipeline", "post", "running", "status_of",
+    "StubPipeline", "post", "running", "status_of", "until",
 ]  # fmt: skip
