@@ -25,14 +25,14 @@ from typing import Any, Final, Self
 
 import orjson
 from aiohttp import web
-from gateway.providers.echo import PLACE, Echo
-from gateway.providers.echo.answer import EchoAnswer
-from gateway.providers.echo.faults import refusal
 
 from gateway.content import Content
 from gateway.contracts import UpstreamRequest
 from gateway.errors import UpstreamError
 from gateway.names import Slug
+from gateway.providers.echo import PLACE, Echo
+from gateway.providers.echo.answer import EchoAnswer
+from gateway.providers.echo.faults import refusal
 from gateway.usage import Nanos
 
 MODELS: Final = ("echo-1", "echo-2")
@@ -176,7 +176,7 @@ class Upstream:
 
     async def __aenter__(self) -> Self:
         self._runner = web.ServerRunner(
-            web.Server(self._handle, handler_cancellation=True, access_log=None),  # type: ignore[arg-type]
+            web.Server(self._handle, handler_cancellation=True, access_log=None),
             shutdown_timeout=0.1,
         )
         await self._runner.setup()
@@ -370,7 +370,7 @@ class Upstream:
         if "x-goog-api-key" in request.headers or path.startswith("/v1beta/"):
             listed: dict[str, Any] = {"models": [{"name": f"models/{name}"} for name in MODELS]}
         elif "anthropic-version" in request.headers:
-            data = [{"type": "model", "id": name, "display_name": name} for name in MODELS]
+            data: list[Any] = [{"type": "model", "id": name, "display_name": name} for name in MODELS]
             listed = {"data": data, "has_more": False, "first_id": MODELS[0], "last_id": MODELS[-1]}
         else:
             data = [{"id": name, "object": "model", "created": 1, "owned_by": "echo"} for name in MODELS]

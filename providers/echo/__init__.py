@@ -6,6 +6,11 @@ from itertools import count
 from typing import TYPE_CHECKING, Final
 
 import orjson
+
+from gateway.content import Content, Purpose, Secret
+from gateway.contracts import Call, Headers, Permit, UpstreamRequest
+from gateway.errors import UpstreamError, UpstreamTimeout
+from gateway.names import Slug
 from gateway.providers.asking import ask as ask_for
 from gateway.providers.echo.answer import EchoAnswer
 from gateway.providers.echo.ask import Ask
@@ -15,11 +20,6 @@ from gateway.providers.echo.orders import NO_ORDERS, Orders, parse
 from gateway.providers.echo.reply import Reply
 from gateway.providers.echo.voices import VOICES, Voice
 from gateway.providers.failures import classify
-
-from gateway.content import Content, Purpose, Secret
-from gateway.contracts import Call, Headers, Permit, UpstreamRequest
-from gateway.errors import UpstreamError, UpstreamTimeout
-from gateway.names import Slug
 
 if TYPE_CHECKING:
     from gateway.contracts import Answer, Exit, Provider

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from gateway.providers.echo.orders import Orders
-from gateway.providers.echo.reply import Reply
-
 from gateway.contracts import Headers
 from gateway.errors import UpstreamError
+from gateway.providers.echo.orders import Orders
+from gateway.providers.echo.reply import Reply
 
 if TYPE_CHECKING:
     from gateway.contracts import Answer

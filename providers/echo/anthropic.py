@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from orjson import dumps
+
 from gateway.providers.echo.ask import Ask, Composed, Tally, Tool, Usage, compose, heed, pieces
 from gateway.providers.echo.orders import Orders
 from gateway.providers.echo.reply import EVENTS, Reply, whole
-from orjson import dumps
 
 BROKEN: Final = (
     b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},'

@@ -2,11 +2,11 @@
 
 from typing import Any, Final
 
-from gateway.providers.echo.ask import Ask
-from gateway.providers.echo.reply import JSON, Reply, whole
 from orjson import dumps
 
 from gateway.contracts import Headers
+from gateway.providers.echo.ask import Ask
+from gateway.providers.echo.reply import JSON, Reply, whole
 
 QUOTED: Final = 1000
 """Characters of the prompt that an error repeats."""

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import unquote
 
+from orjson import dumps
+
 from gateway.providers.echo.ask import (
     IMAGE_TOKENS,
     Ask,
@@ -21,7 +23,6 @@ from gateway.providers.echo.ask import (
 from gateway.providers.echo.orders import Orders
 from gateway.providers.echo.reply import JSON, Reply, whole
 from gateway.providers.echo.vectors import check, vector
-from orjson import dumps
 
 SSE: Final = (("content-type", "text/event-stream"),)
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from orjson import dumps
+
 from gateway.providers.echo.ask import (
     CREATED,
     Ask,
@@ -17,7 +19,6 @@ from gateway.providers.echo.ask import (
 )
 from gateway.providers.echo.orders import Orders
 from gateway.providers.echo.reply import EVENTS, Reply, whole
-from orjson import dumps
 
 DONE: Final = b"data: [DONE]\n\n"
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from struct import pack
 from typing import Any, Final
 
+from orjson import dumps
+
 from gateway.providers.echo.ask import CREATED, Ask, Tally, heed, pieces, to_tokens, weigh
 from gateway.providers.echo.orders import Orders
 from gateway.providers.echo.reply import EVENTS, JSON, Reply, whole
 from gateway.providers.echo.vectors import check, packed, vector
-from orjson import dumps
 
 IMAGE_OUTPUT_TOKENS: Final = 272
 """Tokens of an image made: the smallest square one of the provider's table."""

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+from gateway.contracts import Headers
+from gateway.names import Slug
 from gateway.providers.echo import anthropic, gemini, openai_chat, openai_media, openai_responses
 from gateway.providers.echo.ask import Ask
 from gateway.providers.echo.orders import Orders
 from gateway.providers.echo.reply import Reply
-
-from gateway.contracts import Headers
-from gateway.names import Slug
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,13 @@ import re
 from typing import Any
 
 import orjson
-from gateway.providers.echo import Echo
-from gateway.providers.echo.answer import EchoAnswer
 
 from gateway.content import Content
 from gateway.contracts import Answer, Call, Envelope
 from gateway.dialects import DIALECTS
 from gateway.names import Slug
+from gateway.providers.echo import Echo
+from gateway.providers.echo.answer import EchoAnswer
 from gateway.records import PathKind
 from tests.upstream import PERMIT
 

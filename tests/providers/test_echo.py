@@ -5,15 +5,15 @@ from typing import Any
 
 import orjson
 import pytest
-from gateway.providers.echo import PLACE, Echo
-from gateway.providers.echo.orders import NO_ORDERS, parse
-from gateway.providers.echo.voices import VOICES
 
 from gateway.content import Content, Purpose
 from gateway.contracts import UpstreamRequest
 from gateway.dialects import DIALECTS, find
 from gateway.errors import UpstreamBusy, UpstreamError, UpstreamTimeout
 from gateway.names import Slug
+from gateway.providers.echo import PLACE, Echo
+from gateway.providers.echo.orders import NO_ORDERS, parse
+from gateway.providers.echo.voices import VOICES
 from gateway.usage import Source
 from tests.providers.echo_calls import ask, call_of, everything, said, talk
 from tests.upstream import PERMIT
@@ -370,7 +370,7 @@ async def test_conversations_are_counted_with_all_that_is_in_them() -> None:
         {"role": "user", "parts": [{"text": "1234"}, {"inlineData": {}}]},
         {"role": "model", "parts": [{"functionCall": {}}]},
     ]}  # fmt: skip
-    asks = {
+    asks: dict[str, tuple[dict[str, Any], int]] = {
         "openai_chat": (chat, 4 + 85), "anthropic_messages": (messages, 4 + 85),
         "openai_responses": (responses, 4 + 85), "gemini_generate": (generate, 7 + 85),
     }  # fmt: skip
@@ -391,3 +391,8 @@ def test_a_compaction_is_billed_beside_the_message() -> None:
             assert reading.usage.write_5m == 2
 
     asyncio.run(main())
+
+
+async def test_written_tokens_are_told_by_chat() -> None:
+    _, pieces = await talk("openai_chat", "Hi echo:write_1h=3", False)
+    assert orjson.loads(pieces[0])["usage"]["prompt_tokens_details"]["cache_write_tokens"] == 3

@@ -18,7 +18,7 @@ from google.genai import types
 from tests.upstream import Upstream
 
 TEXT = 'Hello, wörld! Line\u2028separator and "quotes".'
-TOOLS = [
+TOOLS: list[dict[str, Any]] = [
     {"type": "function", "function": {"name": "get_weather", "parameters": {
         "type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
         "required": ["city", "days"]}}},
@@ -221,7 +221,7 @@ async def test_responses_stream_in_order(openai_client: openai.AsyncOpenAI) -> N
 
 
 async def test_responses_call_tools(openai_client: openai.AsyncOpenAI) -> None:
-    tools: Any = [{"type": "function", **tool["function"]} for tool in TOOLS]  # type: ignore[dict-item]
+    tools: Any = [{"type": "function", **tool["function"]} for tool in TOOLS]
     async with openai_client.responses.stream(
         model="echo-1", input="Rome echo:tools=2", tools=tools, tool_choice="required"
     ) as stream:
@@ -308,7 +308,8 @@ async def test_transcriptions_hear_the_prompt(openai_client: openai.AsyncOpenAI)
     heard = await openai_client.audio.transcriptions.create(model="whisper-1", file=sound, prompt="well")
     assert heard.text == "well"
     assert heard.usage is not None
-    assert (heard.usage.type, heard.usage.seconds) == ("duration", 2)
+    assert heard.usage.type == "duration"
+    assert heard.usage.seconds == 2
     tokens = await openai_client.audio.transcriptions.create(model="gpt-4o-transcribe", file=sound)
     assert tokens.usage is not None
     assert (tokens.usage.type, tokens.text) == ("tokens", "echo")
@@ -318,10 +319,11 @@ async def test_transcriptions_hear_the_prompt(openai_client: openai.AsyncOpenAI)
     events = [event async for event in stream]
     assert events[-1].type == "transcript.text.done"
     assert events[-1].text == "once more"
-    for form in ("text", "srt", "vtt", "verbose_json"):
+    forms: Any = ("text", "srt", "vtt", "verbose_json")
+    for form in forms:
         other: Any = await openai_client.audio.transcriptions.create(
-            model="whisper-1", file=sound, prompt="well", response_format=form  # type: ignore[call-overload]
-        )  # fmt: skip
+            model="whisper-1", file=sound, prompt="well", response_format=form
+        )
         assert "well" in (other if isinstance(other, str) else other.text)
     with pytest.deprecated_call():
         said = await openai_client.audio.translations.create(model="whisper-1", file=sound, prompt="ja")
@@ -331,9 +333,8 @@ async def test_transcriptions_hear_the_prompt(openai_client: openai.AsyncOpenAI)
 async def test_moderations_flag_on_order(openai_client: openai.AsyncOpenAI) -> None:
     judged = await openai_client.moderations.create(input=["a", "b"])
     assert [result.flagged for result in judged.results] == [False, False]
-    flagged = await openai_client.moderations.create(
-        input=[{"type": "text", "text": "x echo:finish=flagged"}]
-    )
+    parts: Any = [{"type": "text", "text": "x echo:finish=flagged"}]
+    flagged = await openai_client.moderations.create(input=parts)
     assert flagged.results[0].flagged
 
 
