@@ -319,6 +319,7 @@ def test_a_transcript_is_metered_by_tokens_or_seconds(answer: dict[str, Any], us
     reading = fed(large, orjson.dumps({"text": "x" * 9000} | answer | {"text": "x" * 9000}))
     if "usage" in answer:
         assert reading == Reading(usage=Usage(**usage), source=Source.SALVAGED)
+        assert fed(large, b" ") == reading
     assert large.complete
 
 
