@@ -71,10 +71,13 @@ def record(values: Sequence[Any], names: Sequence[str] = NAMES) -> Record:
         DamagedLineError: see there.
     """
     try:
-        if names == NAMES:
-            return restore(values)
-        kept = dict(zip(names, values, strict=True))
-        blank = Record(id=Slug(kept["id"]), at=kept["at"])
-        return restore([kept.get(name, default) for name, default in zip(NAMES, VALUES(blank), strict=True)])
+        if names != NAMES:
+            kept = dict(zip(names, values, strict=True))
+            blank = VALUES(Record(id=Slug(kept["id"]), at=kept["at"]))
+            values = [kept.get(name, default) for name, default in zip(NAMES, blank, strict=True)]
+        found = restore(values)
     except (ValueError, TypeError, KeyError):
         raise DamagedLineError("values") from None
+    if type(found.id) is not Slug or type(found.at) is not int:
+        raise DamagedLineError("values")
+    return found
