@@ -1,0 +1,100 @@
+"""Counters with bounded labels, merged over processes, as Prometheus reads them."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.names import Slug
+from gateway.records import Outcome, PathKind, Record
+from gateway.usage import Nanos, Source
+from gateway.watch import metrics
+from gateway.watch.exposition import Exposition
+from gateway.watch.metrics import MAX_SERIES, Metrics
+
+
+def record(model: str = "p/m", **fields: object) -> Record:
+    known: dict[str, object] = {
+        "id": Slug("r"),
+        "at": 0,
+        "provider": Slug("p"),
+        "model_routed": Slug(model),
+        "path_kind": PathKind.CHAT,
+        "attempts": 1,
+        "overhead_us": 70,
+        "first_byte_us": 12_000,
+        "total_us": 400_000_000,
+        "tokens_input": 3,
+        "cost_nanos": Nanos(50),
+    }
+    return Record(**(known | fields))  # type: ignore[arg-type]
+
+
+def page(one: Metrics) -> str:
+    return metrics.render(one.series(), {name: text for name, (text, _) in one.gauges.items()})
+
+
+def test_a_call_is_counted_by_names_of_the_configuration() -> None:
+    one = Metrics({"gateway_open_holds": ("Calls with money set aside.", lambda: 7)})
+    one.saw(record())
+    one.saw(
+        record(
+            outcome=Outcome.UPSTREAM_ERROR, error_code=Slug("upstream_failed"), priced=False, cost_nanos=None
+        )
+    )
+    one.saw(record(usage_source=Source.ESTIMATED, attempts=0, first_byte_us=None))
+    text = page(one)
+    assert 'gateway_calls_total{provider="p",model="p/m",kind="chat",outcome="ok"} 2' in text
+    assert 'gateway_errors_total{code="upstream_failed"} 1' in text
+    assert 'gateway_tokens_total{provider="p",model="p/m",class="input"} 9' in text
+    assert 'gateway_cost_nanodollars_total{provider="p",model="p/m"} 100' in text
+    assert 'gateway_unpriced_calls_total{provider="p",model="p/m"} 1' in text
+    assert 'gateway_estimated_calls_total{provider="p",model="p/m"} 1' in text
+    assert 'gateway_overhead_microseconds_bucket{le="50"} 0' in text
+    assert 'gateway_overhead_microseconds_bucket{le="100"} 2' in text
+    assert 'gateway_total_milliseconds_bucket{le="300000"} 0' in text
+    assert 'gateway_total_milliseconds_bucket{le="+Inf"} 3' in text
+    assert "gateway_total_milliseconds_count 3" in text
+    assert "gateway_open_holds 7" in text
+
+
+def test_a_flood_of_names_ends_in_other() -> None:
+    one = Metrics()
+    for number in range(MAX_SERIES + 500):
+        one.saw(record(f"p/m{number}"))
+    calls = [key for key in one.series() if key[0] == "gateway_calls_total"]
+    assert len(calls) == MAX_SERIES + 1
+    assert (
+        one.series()["gateway_cost_nanodollars_total", (("provider", "other"), ("model", "other"))]
+        == 500 * 50
+    )
+
+
+def test_processes_are_added_up_and_a_successor_goes_on_counting(tmp_path: Path) -> None:
+    first, second = Metrics(), Metrics()
+    first.saw(record())
+    second.saw(record())
+    Exposition(tmp_path, 1).leave(second.series())
+    assert "gateway_total_milliseconds_count 2" in Exposition(tmp_path, 0).page(first)
+    successor = Metrics(before=Exposition(tmp_path, 1).before())
+    successor.saw(record())
+    assert "gateway_total_milliseconds_count 2" in page(successor)
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[[1,2]]", b'[["a",[["b"]],1]]', b'[["a",[],"x"]]'])
+def test_a_spoilt_file_of_counters_counts_nothing(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "worker-1.json").write_bytes(data)
+    assert "gateway_total_milliseconds_count 0" in Exposition(tmp_path, 0).page(Metrics())
+
+
+async def test_counters_are_left_every_now_and_then(tmp_path: Path) -> None:
+    import asyncio
+
+    one, place = Metrics(), Exposition(tmp_path / "new", 3)
+    one.saw(record())
+    task = asyncio.ensure_future(place.run(one, 0.001))
+    for _ in range(100):
+        await asyncio.sleep(0.01)
+        if place.before():
+            break
+    task.cancel()
+    assert place.before() == one.series()
