@@ -324,5 +324,5 @@ def _times(rate: Any, times: int) -> Any:
     return rate * times
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # pragma: no cover
     sys.exit(main(sys.argv[1:]))

@@ -143,14 +143,14 @@ class Entry:
                 changed = (
                     _factored(standard, variant["factors"]) if "factors" in variant else variant["rates"]
                 )
-                modes[variant["mode"]] = {**standard, **changed, **modes.get(variant["mode"], {})}
+                modes[variant["mode"]] = {**changed, **modes.get(variant["mode"], {})}
         regional = self._table.get("regional")
         return Price(
             version=self._version,
             standard=_scheme(standard),
             regional=None if regional is None else Factor(over=regional[0], under=regional[1]),
             least_audio_ms=self._table.get("least_audio_ms", 0),
-            **{mode: _scheme(rates) for mode, rates in modes.items()},
+            **{mode: _scheme({**standard, **rates}) for mode, rates in modes.items()},
         )
 
 
@@ -193,15 +193,7 @@ def _scheme(rates: Mapping[str, Any]) -> Scheme:
     return Scheme(base=Rates(**base), steps=steps)
 
 
-def _above(rate: Any, bound: int) -> int:
+def _above(rate: Any, bound: int) -> Any:
     if not isinstance(rate, list):
-        return int(rate) if type(rate) is int else _no_rate()
-    found: int = rate[0]
-    for start, price in rate[1:]:
-        if start <= bound:
-            found = price
-    return found
-
-
-def _no_rate() -> int:
-    raise ValueError("a rate is no integer")
+        return rate
+    return [rate[0], *(price for start, price in rate[1:] if start <= bound)][-1]

@@ -277,13 +277,9 @@ class _Catalogue(Mapping[str, str]):
         return home
 
     def __iter__(self) -> Iterator[str]:
-        seen: set[str] = set()
-        for provider, table in self._book._providers.items():
-            if table.get("home"):
-                for name in self._book.models(provider):
-                    if name not in seen:
-                        seen.add(name)
-                        yield name
+        book = self._book
+        homes = (provider for provider, table in book._providers.items() if table.get("home"))
+        yield from dict.fromkeys(name for provider in homes for name in book.models(provider))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
