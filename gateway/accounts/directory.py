@@ -1,6 +1,7 @@
 """Directory: every usable key in memory, by digest; and Refresher, which keeps it as the store is."""
 
 import asyncio
+import heapq
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -13,7 +14,8 @@ from gateway.contracts import Accounts, AccountStore, Caller, KeyRow, NodeRow, S
 from gateway.names import Slug
 
 # A key is found with one HMAC and one look-up, whether it is right, wrong, revoked or expired: each
-# takes the same path. Text that cannot be a key by its length is refused before that.
+# takes the same path: what may not be used is not in the dictionary. Text that cannot be a key by its
+# length is refused before that.
 #
 # What cannot be understood is closed: a key is left out when its own scopes or those of a node above
 # it do not parse, when a node above it is missing or disabled, and when it was revoked.
@@ -22,6 +24,7 @@ from gateway.names import Slug
 # and stands for the same key, so that limits and spending go on as they were.
 
 FOREVER_MS: Final = 2**62
+_CLOCK_SLACK_MS: Final = 1000
 _AT_ONCE: Final = 100
 """Rows taken over before the event loop gets a turn: at most about a millisecond."""
 
@@ -56,6 +59,8 @@ class Directory:
         self._pepper = pepper
         self._clock = clock or SystemClock()
         self._entries: dict[str, _Entry] = {}
+        self._ends: list[tuple[int, str]] = []
+        self._seen_ms = 0
         self.version: int | None = None
         """The version of the accounts in here; None before the first were loaded."""
 
@@ -99,7 +104,30 @@ class Directory:
             if entry is not None:
                 entries[row.digest] = entry
         self._entries = entries
+        self._ends = [
+            (entry.until_ms, entry.digest) for entry in entries.values() if entry.until_ms < FOREVER_MS
+        ]
+        heapq.heapify(self._ends)
+        self._seen_ms = self._clock.now_us() // 1000
         self.version = accounts.version
+        self.forget_ended()
+
+    def forget_ended(self) -> None:
+        """Drop the keys whose time is over; from then on they are as unknown as any other text.
+
+        When the clock was set back, what was dropped may not be over: version becomes None, so that
+        the accounts are read again.
+        """
+        now_ms = self._clock.now_us() // 1000
+        if now_ms < self._seen_ms - _CLOCK_SLACK_MS:
+            self.version = None
+        self._seen_ms = now_ms
+        ended = set()
+        while self._ends and self._ends[0][0] <= now_ms:
+            ended.add(heapq.heappop(self._ends)[1])
+        if ended:
+            # A new dictionary: in the old one a deleted key leaves a mark that look-ups run into.
+            self._entries = {one: entry for one, entry in self._entries.items() if one not in ended}
 
 
 class _Reading:
@@ -223,6 +251,7 @@ class Refresher:
         Raises:
             StoreError: they cannot be read.
         """
+        self._directory.forget_ended()
         if await self._store.version() == self._directory.version:
             return
         accounts = await self._store.load()

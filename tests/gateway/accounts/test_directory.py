@@ -158,6 +158,35 @@ def test_a_scope_above_can_end_a_key_earlier():
     assert found.find(text) is None
 
 
+def test_a_key_that_ended_is_forgotten_and_then_as_unknown_as_any():
+    clock = FixedClock()
+    rows = [key(f"k{number}", expires_ms=clock.ms + number)[1] for number in range(5)]
+    text, lasting = key("lasting")
+    found = holding(*reversed(rows), lasting, clock=clock)
+    assert len(found) == 5
+    clock.ms += 2
+    found.forget_ended()
+    assert len(found) == 3
+    clock.ms += 10
+    found.forget_ended()
+    assert len(found) == 1
+    assert found.find(text) is not None
+    assert found.version == 1
+
+
+def test_after_the_clock_was_set_back_the_accounts_are_read_again():
+    clock = FixedClock()
+    found = holding(key(expires_ms=clock.ms + 5000)[1], clock=clock)
+    clock.ms += 10_000
+    found.forget_ended()
+    clock.ms -= 500
+    found.forget_ended()
+    assert found.version == 1
+    clock.ms -= 9_000
+    found.forget_ended()
+    assert (len(found), found.version) == (0, None)
+
+
 def test_a_revoked_key_stays_revoked_though_the_clock_goes_back():
     clock = FixedClock()
     text, row = key(revoked_ms=clock.ms)
