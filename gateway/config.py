@@ -67,6 +67,7 @@ Duration = Annotated[float, BeforeValidator(seconds)]
 Size = Annotated[int, BeforeValidator(size)]
 Name = Annotated[str, BeforeValidator(_name)]
 Endpoint = Annotated[str, BeforeValidator(_endpoint)]
+Flag = Annotated[bool, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 
 
@@ -135,7 +136,7 @@ class Server(_Table):
     keepalive_timeout: Duration = 75.0
     write_timeout: Duration = 60.0
     drain_timeout: Duration = 30.0
-    uvloop: bool = True
+    uvloop: Flag = True
 
 
 class Secrets(_Table):
@@ -158,8 +159,8 @@ class ProviderTable(BaseModel):
     use: Name | None = None
     api_key: SecretSource | None = None
     api_keys: tuple[SecretSource, ...] = ()
-    needs_key: bool = True
-    allow_private: bool = False
+    needs_key: Flag = True
+    allow_private: Flag = False
 
 
 class ModelTable(_Table):
@@ -182,7 +183,7 @@ class Upstream(_Table):
     """[upstream]: how providers are asked."""
 
     attempts: Annotated[int, Field(strict=True, ge=1, le=20)] = 3
-    breaker: bool = True
+    breaker: Flag = True
     connect_timeout: Duration = 10.0
     first_byte_timeout: Duration = 60.0
     gap_timeout: Duration = 60.0
