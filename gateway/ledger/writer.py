@@ -99,19 +99,22 @@ class RecordWriter:
             opened: whether the call was opened in the journal; the journal knows by itself.
         """
         self.added += 1
-        full = self._spill is None and len(self._queue) >= self._queue_limit
-        mark = self._journal.mark() if full else None
+        queued = len(self._queue)
+        mark = self._journal.mark() if queued >= self._queue_limit else None
         try:
             segment = self._journal.close(record)
         except orjson.JSONEncodeError:  # a number of more than 64 bits, which no store could keep
             self._lose(record)
             return
-        if mark is not None and segment is not None:
-            self._spill = mark
-        if self._spill is None or (segment is None and len(self._queue) < 2 * self._queue_limit):
+        if segment is None:  # only in memory: the queue has to take it, as far as that is bearable
+            if queued >= 2 * self._queue_limit:
+                self._lose(record)
+                return
             self._queue.append((record, segment))
-        elif segment is None:
-            self._lose(record)
+        elif self._spill is None and mark is None:
+            self._queue.append((record, segment))
+        elif self._spill is None:
+            self._spill = mark
         self._wake.set()
         if len(self._queue) >= self._batch:
             self._full.set()
@@ -204,14 +207,14 @@ class RecordWriter:
         except OSError as error:
             self.retries += 1
             log.fact("journal.unreadable", log.Level.ERROR, error=log.kind(error), number=error.errno)
-            await asyncio.sleep(MAX_WAIT_S)
+            await _wait(self._closing, self._sweep_s)
             return
         await self._store_all(records)
         self._journal.stored(segment, [record.id for record in records])
         self._spill = segment.number, place
 
     async def _store_all(self, records: Sequence[Record]) -> None:
-        # Until the store has them: what must not be waited for is cut off by close().
+        # As often as it takes; close() cuts it off.
         wait_s = self._interval_s
         while True:
             try:
