@@ -137,6 +137,8 @@ class EventMeter:
         large = self._cutter.oversize
         if large is not None:
             self._reader.salvage(large.name, large.head, large.tail)
+            if not self._text.tokens and any(large.head.find(key) >= 0 for key in self._texts):
+                self._text.skip(self._bytes)  # all text was in what could not be held
         seen = self._text.tokens
         return self._reader.reading(seen) or estimated(seen, self._bytes)
 
