@@ -159,6 +159,7 @@ class EventMeter:
             self._text.add_event(data, self._texts)
 
     def _is_marked(self, data: bytes) -> bool:
+        # rfind, as `in` takes twice as long for bytes, and marks stand near the end
         for mark, null in self._marks:
             if data.rfind(mark) >= 0 and data.count(mark) != data.count(null):
                 return True
