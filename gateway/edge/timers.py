@@ -46,7 +46,9 @@ class Wheel:
         self.now_s = 0.0
         self.slack_s = 2 * tick_s
 
-    def __len__(self) -> int:
+    @property
+    def pending(self) -> int:
+        """Deadlines that lie in a slot."""
         return sum(len(entries) for entries in self._slots.values())
 
     @property

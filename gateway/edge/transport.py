@@ -31,7 +31,7 @@ from gateway.errors import OurError, UpstreamBusy, UpstreamError
 from gateway.names import Slug
 from gateway.stream.http1 import write_request
 
-__all__ = ["Incoming", "Transport", "TransportLimits"]
+__all__ = ["Incoming", "Transport", "TransportLimits", "tls_context"]
 
 _PLACES: Final = 4096  # paths whose origin is remembered
 
@@ -109,6 +109,7 @@ class Transport:
         lookup: Lookup = system_lookup,
         wheel: Wheel | None = None,
         clock: Clock | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """Prepare; nothing is opened yet.
 
@@ -116,15 +117,16 @@ class Transport:
             allowed: (host, port) of origins that may use http and private addresses.
             lookup: what resolves names.
             wheel: to share one; made and closed here if left out.
+            tls: to share one; made with limits.ca_file if left out.
 
         Raises:
             OSError: limits.ca_file cannot be read.
         """
         self._limits = limits or TransportLimits()
         self._guard = Guard(allowed, lookup=lookup, clock=clock)
-        self._wheel = wheel or Wheel(clock=clock)
+        self._wheel = Wheel(clock=clock) if wheel is None else wheel
         self._own_wheel = wheel is None
-        self._tls = _tls(self._limits.ca_file)
+        self._tls = tls or tls_context(self._limits.ca_file)
         self._pools: dict[Origin, Pool] = {}
         self._places: dict[str, tuple[Pool, str]] = {}
         self._retired = False
@@ -259,7 +261,7 @@ class Transport:
         while pool.open >= self._limits.max_connections_per_host:
             if fresh and pool.resting:
                 pool.resting[0].abort()
-                break
+                continue
             await self._wait(pool, due_s)
             rested = None if fresh else self._rested(pool)
             if rested is not None:
@@ -332,6 +334,24 @@ class Transport:
         await loop.create_connection(lambda: connection, sock=found, ssl=tls, server_hostname=name)
 
 
+def tls_context(ca_file: str | None) -> ssl.SSLContext:
+    """Certificates and host names checked, TLS 1.2 or newer.
+
+    Not ssl.create_default_context, which writes session keys to a file when SSLKEYLOGFILE is set:
+    with them everything that passes could be read. Takes some 20 ms.
+
+    Raises:
+        OSError: ca_file cannot be read.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_default_certs()
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
 def _address_info(address: str, port: int) -> aiohappyeyeballs.AddrInfoType:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     place = (address, port, 0, 0) if family == socket.AF_INET6 else (address, port)
@@ -341,18 +361,3 @@ def _address_info(address: str, port: int) -> aiohappyeyeballs.AddrInfoType:
 def _give_up(waiter: asyncio.Future[bool]) -> None:
     if not waiter.done():
         waiter.set_result(False)
-
-
-def _tls(ca_file: str | None) -> ssl.SSLContext:
-    """Certificates and host names checked, TLS 1.2 or newer.
-
-    Not ssl.create_default_context, which writes session keys to a file when SSLKEYLOGFILE is set:
-    with them everything that passes could be read.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_default_certs()
-    if ca_file is not None:
-        context.load_verify_locations(ca_file)
-    context.set_alpn_protocols(["http/1.1"])
-    return context

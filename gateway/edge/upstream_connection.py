@@ -173,6 +173,7 @@ class Connection(asyncio.Protocol):
         if (
             self.reader.stage is not Stage.DONE
             or not self.reader.clean
+            or self._paused
             or self.lost
             or transport is None
             or transport.is_closing()
@@ -180,8 +181,6 @@ class Connection(asyncio.Protocol):
         ):
             self.abort()
             return False
-        if self._paused:
-            self._resume()
         self._busy = False
         self._chunks.clear()
         self._held_bytes = 0

@@ -20,6 +20,7 @@ from tests.gateway.edge.upstream_calls import (
     Hold,
     both_loops,
     call,
+    plain_context,
     request,
     transport_to,
     whole,
@@ -206,7 +207,7 @@ async def test_the_answer_of_another_exit_is_refused() -> None:
             return b""
 
     with pytest.raises(TypeError):
-        Transport().release(Other())
+        Transport(tls=plain_context()).release(Other())
 
 
 @both_loops
@@ -349,6 +350,35 @@ async def test_a_call_that_leaves_the_queue_passes_its_turn_on() -> None:
         assert [one.cancelled() for one in waiting] == [True, True, False]
 
 
+class HandClock:
+    """Time that moves when told."""
+
+    ns = 10**12
+
+    def now_us(self) -> int:
+        return self.ns // 1000
+
+    def tick_ns(self) -> int:
+        return self.ns
+
+
+@both_loops
+async def test_a_connection_that_comes_free_at_the_last_moment_is_taken() -> None:
+    clock = HandClock()
+    wheel = Wheel(0.1, clock)
+    async with (
+        Hostile() as server,
+        transport_to(server.port, wheel=wheel, max_connections_per_host=1, wait_timeout_s=0.5) as transport,
+    ):
+        first = await transport.open(request(server.url), HOLD)
+        second = asyncio.ensure_future(call(transport, request(server.url)))
+        await turns()
+        transport.release(first)
+        clock.ns += 10**9
+        wheel.turn()  # its time is over, but it was woken before
+        assert await second == (200, BODY)
+
+
 @both_loops
 async def test_no_more_connections_rest_than_allowed() -> None:
     async with Hostile() as server, transport_to(server.port, max_idle_per_host=2) as transport:
@@ -441,6 +471,11 @@ async def test_the_second_try_makes_room_for_itself() -> None:
         await asyncio.gather(*[call(transport, request(server.url)) for _ in range(2)])
         assert await call(transport, request(server.url)) == (200, BODY)
         assert server.connections == 3
+        assert transport.resting_connections == 2
+        pool, _ = transport._place(server.url)
+        fresh = await transport._obtain(pool, fresh=True)
+        assert (transport.open_connections, transport.resting_connections) == (2, 1)
+        fresh.abort()
 
 
 @pytest.mark.parametrize(
@@ -572,7 +607,7 @@ async def names_only_this_machine(host: str, port: int) -> list[str]:
 @both_loops
 async def test_nothing_inside_is_reached_unless_it_is_listed() -> None:
     async with Hostile() as server:
-        transport = Transport(lookup=names_only_this_machine, wheel=Wheel(0.01))
+        transport = Transport(lookup=names_only_this_machine, wheel=Wheel(0.01), tls=plain_context())
         for url in (
             server.url,
             f"https://127.0.0.1:{server.port}",
@@ -597,7 +632,8 @@ async def test_a_name_that_turns_to_the_inside_after_the_check_is_not_followed()
         return [next(answers)]
 
     async with Hostile() as server:
-        transport = Transport(TransportLimits(connect_timeout_s=0.05), lookup=flips, wheel=Wheel(0.01))
+        limits = TransportLimits(connect_timeout_s=0.05)
+        transport = Transport(limits, lookup=flips, wheel=Wheel(0.01), tls=plain_context())
         for code in ("upstream_unreachable upstream_timeout", "upstream_blocked"):
             with pytest.raises(UpstreamError) as caught:
                 await transport.open(request(f"https://api.example.com:{server.port}"), HOLD)
@@ -682,10 +718,10 @@ async def test_closing_breaks_off_calls_wherever_they_are() -> None:
     async with Hostile(hostile.endless_pings, hostile.never_answers) as server:
         async with transport_to(server.port, lookup=never, max_connections_per_host=2) as transport:
             reading = await transport.open(request(server.url), HOLD)
-            calls = [asyncio.ensure_future(transport.open(request(server.url), HOLD)) for _ in range(3)]
+            calls = [asyncio.ensure_future(transport.open(request(server.url), HOLD)) for _ in range(4)]
             await until(lambda: len(server.requests) == 2)
             await transport.close()
-            for one, kind in zip(calls, (UpstreamError, OurError, OurError), strict=True):
+            for one, kind in zip(calls, (UpstreamError, OurError, OurError, OurError), strict=True):
                 with pytest.raises(kind):
                     await one
             with pytest.raises(UpstreamError):

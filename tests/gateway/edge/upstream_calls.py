@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from cryptography.x509.oid import NameOID
 from gateway.content import Content
 from gateway.contracts import Answer, Headers, UpstreamRequest
 from gateway.edge.timers import Wheel
-from gateway.edge.transport import Transport, TransportLimits
+from gateway.edge.transport import Transport, TransportLimits, tls_context
 from gateway.names import Slug
 from gateway.usage import Nanos
 
@@ -63,11 +64,19 @@ def request(url: str, body: bytes = b'{"model":"m"}', path: str = "/v1/chat") ->
     return UpstreamRequest(method="POST", url=url + path, headers=FIELDS, body=Content(body))
 
 
+@cache
+def plain_context() -> ssl.SSLContext:
+    """One TLS context for all tests that need none of their own: making it takes its time."""
+    return tls_context(None)
+
+
 @asynccontextmanager
 async def transport_to(*ports: int, tick_s: float = 0.01, **options: Any) -> AsyncIterator[Transport]:
     """A transport that may speak http with these ports of this machine; options are limits or its own."""
     own = {name: options.pop(name) for name in ("lookup", "wheel") if name in options}
     own.setdefault("wheel", Wheel(tick_s))
+    if "ca_file" not in options:
+        own["tls"] = plain_context()
     hosts = ("127.0.0.1", "localhost", "api.example.test")
     allowed = frozenset((host, port) for host in hosts for port in ports)
     transport = Transport(TransportLimits(**options), allowed, **own)
