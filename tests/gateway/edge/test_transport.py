@@ -565,7 +565,7 @@ async def test_a_stream_may_last_longer_than_its_gap_but_not_longer_than_its_who
         transport_to(server.port, gap_timeout_s=0.06, total_timeout_s=0.2) as transport,
     ):
         answer = await transport.open(request(server.url), HOLD)
-        pings = []
+        pings: list[bytes] = []
         with pytest.raises(UpstreamTimeout):
             await read_all(answer, pings)
         assert len(pings) > 5

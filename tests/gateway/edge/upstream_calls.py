@@ -45,7 +45,8 @@ def both_loops(test: Test) -> Callable[..., None]:
     own = inspect.signature(test)
     loop = inspect.Parameter("loop_name", inspect.Parameter.KEYWORD_ONLY)
     run.__signature__ = own.replace(parameters=[*own.parameters.values(), loop])  # type: ignore[attr-defined]
-    return pytest.mark.parametrize("loop_name", list(LOOPS))(run)
+    both: Callable[..., None] = pytest.mark.parametrize("loop_name", list(LOOPS))(run)
+    return both
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def plain_context() -> ssl.SSLContext:
 @asynccontextmanager
 async def transport_to(*ports: int, tick_s: float = 0.01, **options: Any) -> AsyncIterator[Transport]:
     """A transport that may speak http with these ports of this machine; options are limits or its own."""
-    own = {name: options.pop(name) for name in ("lookup", "wheel") if name in options}
+    own: dict[str, Any] = {name: options.pop(name) for name in ("lookup", "wheel") if name in options}
     own.setdefault("wheel", Wheel(tick_s))
     if "ca_file" not in options:
         own["tls"] = plain_context()

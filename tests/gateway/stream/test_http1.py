@@ -385,16 +385,17 @@ def test_a_large_body_is_not_copied() -> None:
 @pytest.mark.parametrize("at", [*range(0x20), *range(0x7F, 0xA1), 0x100, 0x2028, 0xD800])
 def test_no_control_character_and_nothing_beyond_ascii_gets_into_a_request(at: int) -> None:
     bad = chr(at)
-    for attempt in (
+    attempts: list[tuple[str, str, str, http1.Fields]] = [
         ("POST", f"/{bad}", "a", FIELDS),
         ("POST", "/", f"a{bad}", FIELDS),
         (f"POST{bad}", "/", "a", FIELDS),
         ("POST", "/", "a", ((f"x{bad}", "y"),)),
         ("POST", "/", "a", (("x", f"y{bad}z"),)),
         ("POST", "/", "a", (("x", f"y{bad}"),)),
-    ):
+    ]
+    for method, target, host, headers in attempts:
         with pytest.raises(OurError) as caught:
-            write_request(*attempt, b"{}")
+            write_request(method, target, host, headers, b"{}")
         assert caught.value.code == "bug"
         assert caught.value.__cause__ is None
 
