@@ -23,6 +23,7 @@ from gateway import config as configuration
 from gateway import explain, flow, log, plugins, workers
 from gateway.accounts import keys, master_key, tree
 from gateway.accounts.directory import Directory, Refresher
+from gateway.accounts.rotation import VaultRefresher
 from gateway.accounts.vault import Vault
 from gateway.admin.api import AdminApi, Services
 from gateway.clock import SystemClock
@@ -39,6 +40,7 @@ from gateway.ledger.ledger import Ledger
 from gateway.ledger.writer import RecordWriter
 from gateway.names import Slug
 from gateway.records import PathKind
+from gateway.stages.own import Own
 from gateway.tasks import Tasks
 from gateway.watch.access_log import AccessLog
 from gateway.watch.exposition import Exposition
@@ -67,7 +69,7 @@ async def prepare(config: Config) -> Secret | None:
     Raises:
         ConfigError, StoreError, MasterKeyError: with a text that says how to mend it.
     """
-    master = load_master_key(config, make=True)
+    master = await safe_master_key(config)
     admin_token(config, make=True)
     store = await open_store(config)
     try:
@@ -79,6 +81,28 @@ async def prepare(config: Config) -> Secret | None:
         return clear
     finally:
         await store.close()
+
+
+async def safe_master_key(config: Config) -> master_key.MasterKey:
+    """The master key; made only where nothing depends on one that got lost.
+
+    Raises:
+        ConfigError: the file is missing, and the store holds keys that were made with it.
+    """
+    source = master_key_source(config)
+    if isinstance(source, master_key.InFile) and not source.path.exists():
+        store = await open_store(config)
+        try:
+            if (await store.accounts.load()).keys or await store.secrets.load():
+                raise ConfigError(
+                    [
+                        f"secrets.master_key: {source.path} is missing, but the store holds keys made "
+                        "with it. Bring the file back: without it none of them works again"
+                    ]
+                )
+        finally:
+            await store.close()
+    return load_master_key(config, make=True)
 
 
 def master_key_source(config: Config) -> master_key.Source:
@@ -146,7 +170,6 @@ class App:
         self._clock = SystemClock()
         self._tasks = Tasks()
         self._ready = False
-        self._secrets_version = -1
         self._config = config
 
     async def start(self) -> None:
@@ -169,7 +192,9 @@ class App:
         refresher = self._refresher = Refresher(self.store.accounts, self._directory)
         await refresher.load()
         self._vault = Vault(master, await self.store.secrets.load())
-        self._secrets_version = await self.store.secrets.version()
+        self._vault_refresher = VaultRefresher(
+            self.store.secrets, self._vault, master_key_source(config), self._credentials_changed
+        )
         self._journal = Journal(
             Path(config.records.journal), Slug(f"worker-{self._worker}"), config.records.durability
         )
@@ -199,11 +224,13 @@ class App:
             stored=self._vault.credentials,
         )
         self._flow = flow.build(config, self._lasting)
+        own = Own(self._directory, self._ledger, self.store.records, self._clock)
+        self._hooks = {"/v1/me": own.me, "/v1/usage": own.usage}
         self._plane = DataPlane(
             self._serve, _edge_limits(config), self._clock, self, config.records.feature_headers
         )
         self._tasks.start("accounts.refresh", refresher.run())
-        self._tasks.start("secrets.refresh", self._watch_secrets())
+        self._tasks.start("secrets.refresh", self._vault_refresher.run())
         self._tasks.start("ledger.refresh", self._watch_spending())
         self._tasks.start("metrics.leave", self._exposition.run(self._metrics, config.metrics.interval))
         await self._plane.start(
@@ -275,7 +302,7 @@ class App:
     @property
     def hooks(self) -> Mapping[str, Callable[[Exchange], Awaitable[None]]]:
         """Paths that answer for the caller's own key."""
-        return {}
+        return self._hooks
 
     async def _serve(self, exchange: Exchange, read: Callable[[], Awaitable[Call]]) -> None:
         try:
@@ -286,19 +313,11 @@ class App:
                 kind = call.kind if call else PathKind.OTHER
                 self._access.write(exchange.at_us, exchange.peer, kind, error.status if error else 200)
 
-    # --- background
+    def _credentials_changed(self) -> None:
+        if self._ready:
+            flow.refresh_credentials(self._flow, self._lasting)
 
-    async def _watch_secrets(self) -> None:
-        while True:
-            await asyncio.sleep(0.5)
-            try:
-                version = await self.store.secrets.version()
-                if version != self._secrets_version:
-                    self._vault.replace(await self.store.secrets.load())
-                    self._secrets_version = version
-                    flow.refresh_credentials(self._flow, self._lasting)
-            except StoreError:
-                continue
+    # --- background
 
     async def _watch_spending(self) -> None:
         while True:

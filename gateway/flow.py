@@ -7,11 +7,11 @@ ledger, directory, listeners) in gateway.app.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from gateway import config as configuration
 from gateway import plugins
 from gateway.accounts.directory import Directory
+from gateway.accounts.vault import host_of
 from gateway.clock import Clock
 from gateway.config import Config, ConfigError
 from gateway.content import Secret
@@ -132,7 +132,8 @@ def _providers(config: Config, lasting: Lasting, problems: list[str]) -> dict[Sl
         if made is None:
             continue
         provider, options = made
-        host = urlsplit(str(getattr(options, "base_url", ""))).hostname or ""
+        base_url = str(getattr(options, "base_url", ""))
+        host = host_of(base_url) if base_url else ""
         sources = ([table.api_key] if table.api_key else []) + list(table.api_keys)
         secrets = [source.read() for source in sources]
         credentials = [

@@ -5,7 +5,7 @@ import asyncio
 import sys
 from typing import Any
 
-from gateway import app, cli_accounts
+from gateway import app, cli_accounts, cli_desk
 from gateway.commands import setting
 from gateway.names import Slug
 
@@ -22,14 +22,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _run(arguments: argparse.Namespace) -> int:
     config = setting.load_config(arguments)
-    app.load_master_key(config, make=True)
+    await app.safe_master_key(config)
     store = await app.open_store(config)
     try:
-        desk = cli_accounts.Desk(
+        desk = cli_desk.Desk(
             store=store,
             source=app.master_key_source(config),
             places={
-                name: cli_accounts.Place(Slug(host), configured)
+                name: cli_desk.Place(Slug(host), configured)
                 for name, host, configured in app.provider_hosts(config)
             },
             say=print,

@@ -3,7 +3,8 @@
 import argparse
 import asyncio
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -13,7 +14,8 @@ from gateway import config as configuration
 from gateway.clock import SystemClock
 from gateway.commands import setting
 from gateway.config import Config, ConfigError, LiteralSecret
-from gateway.ledger.prices import PriceBook
+from gateway.ledger import prices
+from gateway.ledger.prices import Change, PriceBook, PriceBookError
 
 CONTENT_GROUPS = {"gateway.providers": True, "gateway.classifiers": True}
 """Groups whose plugins are handed content; routers and stores never are."""
@@ -33,12 +35,10 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     dry.add_argument("--key", help="id of the key to explain for (default: one that may do everything)")
     dry.add_argument("--dialect", default="openai_chat", help="dialect of the request on standard input")
     dry.set_defaults(run=run_explain)
-    prices = commands.add_parser("prices", parents=[shared], help="the price book")
-    prices.add_argument("what", choices=("show", "diff"))
-    prices.add_argument(
-        "name", help="show: PROVIDER/MODEL. diff: a price file to compare with the one in use"
-    )
-    prices.set_defaults(run=run_prices)
+    book = commands.add_parser("prices", parents=[shared], help="the price book")
+    book.add_argument("what", choices=("show", "diff"))
+    book.add_argument("name", help="show: PROVIDER/MODEL. diff: a price file to compare with the one in use")
+    book.set_defaults(run=run_prices)
     kit = commands.add_parser(
         "adapter-test", parents=[shared], help="run the conformance kit on a provider plugin"
     )
@@ -97,21 +97,31 @@ def run_explain(arguments: argparse.Namespace) -> int:
 
 
 def run_prices(arguments: argparse.Namespace) -> int:
-    """Show one price, or what another price file would change."""
-    book = PriceBook.bundled()
+    """Show what is known of one model, or what another price file would change."""
+    now, book = SystemClock().now_us(), PriceBook.bundled()
     if arguments.what == "diff":
-        data = book.diff_with(arguments.name)
-        print(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+        try:
+            other = PriceBook.parse(Path(arguments.name).read_bytes())
+        except (OSError, PriceBookError) as error:
+            raise ConfigError([f"{arguments.name}: is no price file ({type(error).__name__})"]) from None
+        _print([_change(change) for change in prices.diff(book, other, now)])
         return setting.GOOD
     provider, _, model = arguments.name.partition("/")
-    price = book.find(provider, model, SystemClock().now_us())
-    if price is None:
-        print(
-            f"no price is known for {provider}/{model}" if model else "give PROVIDER/MODEL", file=sys.stderr
-        )
+    shown = book.show(provider, model, now)
+    if shown is None:
+        print("no price is known for this; give PROVIDER/MODEL, such as openai/gpt-4o-mini", file=sys.stderr)
         return setting.FAILED
-    print(orjson.dumps(asdict(price), option=orjson.OPT_INDENT_2).decode())
+    _print({**asdict(replace(shown, price=None)), "picodollars": dict(prices.rates(shown.price) or {})})
     return setting.GOOD
+
+
+def _change(change: Change) -> dict[str, object]:
+    old, new = (dict(side) if side is not None else None for side in (change.old, change.new))
+    return {"provider": change.provider, "model": change.model, "old": old, "new": new}
+
+
+def _print(data: object) -> None:
+    print(orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode())
 
 
 def run_adapter_test(arguments: argparse.Namespace) -> int:

@@ -15,6 +15,9 @@ from gateway.usage import NOTHING, Nanos, Price, Reading, Source, Usage, cost
 UNBILLED = frozenset({PathKind.COUNT, PathKind.MODERATIONS, PathKind.MODELS})
 """Kinds that providers answer for nothing, so that no usage has to be estimated."""
 
+WORDLESS = frozenset({PathKind.TRANSCRIPTION, PathKind.IMAGES, PathKind.SPEECH})
+"""Kinds that are billed by something else than the words of the call."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
@@ -65,7 +68,8 @@ class Charges:
             return reading
         if call.kind in UNBILLED or attempt.code in UNSENT:
             return Reading()
-        usage = replace(reading.usage, input=max(reading.usage.input, estimate.guess_input(call)))
+        guess = 0 if call.kind in WORDLESS else estimate.guess_input(call)
+        usage = replace(reading.usage, input=max(reading.usage.input, guess))
         return replace(reading, usage=usage, source=Source.ESTIMATED)
 
     def _aside(self, target: Target) -> Callable[[str], Price | None]:
