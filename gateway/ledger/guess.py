@@ -16,7 +16,7 @@ MILLI: Final = 1000
 LETTER, RARE, CAPITAL, DIGIT, SPACE, LINE, MARK = b"a", b"x", b"A", b"0", b" ", b"\n", b"."
 
 # Following bytes of a character, by range: what they say depends on the first byte.
-LOW, EARLY, MIDDLE, FACE, HIGH = b"q", b"r", b"s", b"z", b"t"
+LOW, EARLY, MIDDLE, FACE, HIGH, LAST = b"q", b"r", b"s", b"z", b"t", b"u"
 
 FIRST: Final[tuple[tuple[int, int, bytes, int], ...]] = (
     (0xC2, 0xC3, b"B", 2200),  # Latin-1: one stands for words of a language that is not English
@@ -31,10 +31,12 @@ FIRST: Final[tuple[tuple[int, int, bytes, int], ...]] = (
     (0xE1, 0xE1, b"K", 3000),  # Georgian, Ethiopic, Khmer, …
     (0xE2, 0xE2, b"L", 3000),  # symbols
     (0xE3, 0xE3, b"M", 3000),  # rare ideographs
-    (0xE4, 0xE9, b"N", 1350),  # ideographs
+    (0xE4, 0xE4, b"T", 3000),  # rare ideographs
+    (0xE5, 0xE9, b"N", 1350),  # ideographs
     (0xEA, 0xEA, b"O", 3000),  # Yi, Vai, …
     (0xEB, 0xED, b"P", 1400),  # Hangul
-    (0xEE, 0xEF, b"Q", 3000),  # private use, compatibility forms
+    (0xEE, 0xEE, b"U", 3000),  # private use
+    (0xEF, 0xEF, b"Q", 3000),  # compatibility forms
     (0xF0, 0xF0, b"R", 4000),  # hieroglyphs, cuneiform, letters of mathematics
     (0xF1, 0xF4, b"S", 4000),
 )
@@ -44,8 +46,11 @@ PAIRS: Final[tuple[tuple[bytes, int], ...]] = (
     (b"K" + HIGH, 1500 - 3000),  # Vietnamese
     (b"L" + LOW, 1300 - 3000),  # quotation marks, dashes
     (b"M" + LOW, 1100 - 3000),  # kana
+    (b"T" + HIGH, 1350 - 3000),  # ideographs
+    (b"T" + LAST, 1350 - 3000),
     (b"O" + HIGH, 1400 - 3000),  # Hangul
-    (b"Q" + HIGH, 1800 - 3000),  # full-width forms, selectors
+    (b"O" + LAST, 1400 - 3000),
+    (b"Q" + LAST, 1800 - 3000),  # full-width forms
     (b"R" + FACE, 3000 - 4000),  # emoji
 )
 """First and second byte, and how far their characters differ from the first byte's cost."""
@@ -65,7 +70,8 @@ def _classes() -> bytes:
         (0x84, 0x8F, EARLY),
         (0x90, 0xAF, MIDDLE),
         (0x9F, 0x9F, FACE),
-        (0xB0, 0xBF, HIGH),
+        (0xB0, 0xBB, HIGH),
+        (0xBC, 0xBF, LAST),
         *((start, end, name) for start, end, name, _ in FIRST),
     ]
     for start, end, name in ranges:
@@ -142,7 +148,7 @@ def _wrapped(run: int) -> int:
 def _cost(classes: bytes) -> int:
     """Thousandths of tokens."""
     letters = classes.translate(_LETTERS)
-    cost = 1000 * _runs(letters, LETTER) + 1500 * classes.count(RARE)
+    cost = 1000 * _runs(letters, LETTER) + 700 * classes.count(RARE)
     cost += 600 * letters.count(LETTER * 8) + 4400 * letters.count(LETTER * RUN)
     cost += 750 * classes.count(b"aA") + 300 * classes.count(b"AAa") + 450 * classes.count(b"AA")
     digits = classes.count(DIGIT)

@@ -7,7 +7,7 @@ HIDDEN: Final = ("previous_response_id", "conversation", "prompt", "cachedConten
 """Fields that bring in text which the provider keeps. In an images or completions call, prompt is plain
 text, which is counted as such: only an object points at something."""
 
-OWN_TYPES: Final = frozenset({None, "function", "custom"})
+OWN_TYPES: Final = frozenset({"function", "custom"})
 """Types of tools that the caller runs himself."""
 
 DECLARED: Final = frozenset({"functionDeclarations", "function_declarations"})
@@ -56,8 +56,9 @@ def provider_tools(tree: Mapping[str, Any]) -> int:
     for tool in tools if type(tools) is list else (tools,):
         if type(tool) is not dict:
             continue
-        if "type" in tool:
-            count += not isinstance(tool["type"], str) or tool["type"] not in OWN_TYPES
+        kind = tool.get("type")
+        if kind is not None:
+            count += not isinstance(kind, str) or kind not in OWN_TYPES
         else:
             # Gemini's tools have no type: each key names one. Others without a type are the caller's.
             count += sum(1 for key in tool if key not in DECLARED) if "name" not in tool else 0
