@@ -105,6 +105,12 @@ REGIONAL: Final = {
     "anthropic": (re.compile(r"claude-((opus|sonnet)-4-[6-9]|[a-z]+-[5-9])"), (11, 10)),
 }
 
+AS_STANDARD: Final = {
+    # Source: console.groq.com/docs/flex-processing: the same prices as on demand.
+    "groq": ("flex",),
+}
+"""Modes of service that cost what the standard one does."""
+
 LEAST_AUDIO_MS: Final = {
     # Source: console.groq.com/docs/speech-to-text: at least ten seconds are billed.
     ("groq", "whisper-large-v3"): 10_000,
@@ -252,6 +258,7 @@ def _modes(provider: str, model: Any) -> list[Table]:
         rates = _rates(provider, model.id, variant.prices, _keys(standard))
         if mode is not None and rates is not None:
             modes.append({"mode": mode, **_constraint(variant.constraint), "rates": rates})
+    modes += [{"mode": mode, "rates": {}} for mode in AS_STANDARD.get(provider, ())]
     return modes + _told(model, {entry["mode"] for entry in modes})
 
 

@@ -172,6 +172,8 @@ def test_what_the_package_does_not_say_comes_from_the_tables() -> None:
     assert long["entries"][0]["rates"]["write_1h"] == [2_000_000, [200, 4_000_000]]
     (opus,) = only(model("claude-opus-7", price, context_window=5), provider="anthropic")
     assert (opus["regional"], opus["context"]) == ([11, 10], 5)
+    (groq,) = only(model("llama", price), provider="groq")
+    assert groq["modes"] == [{"mode": "flex", "rates": {}}]
     (free,) = only(model("moderation", ModelPrice()), provider="openai")
     assert free["entries"] == [{"rates": {"input": 0, "output": 0}}]
 
