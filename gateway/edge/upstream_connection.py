@@ -261,7 +261,8 @@ class Connection(asyncio.Protocol):
     # --- inside
 
     def _allow(self, after_s: float) -> None:
-        self._deadline.set_at(min(self._wheel.now_s + after_s, self._total_due_s))
+        due_s = self._wheel.now_s + after_s
+        self._deadline.set_at(due_s if due_s < self._total_due_s else self._total_due_s)
 
     def _pause(self) -> None:
         if not self._paused and self._transport is not None and not self.lost:

@@ -38,7 +38,7 @@ JOIN_BYTES: Final = 64 * 1024
 
 _NAME: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _status_line = re.compile(r"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [\t -~\x80-\xff]*+)?(?=\r\n)").match
-_field_lines = re.compile(rf"\r\n({_NAME}):([\t -~\x80-\xff]*+)(?=\r\n)").findall
+_field_lines = re.compile(rf"\r\n({_NAME}):[\t ]*+([\t -~\x80-\xff]*+)(?=\r\n)").findall
 _chunk_line = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t -~\x80-\xff]{0,256})?\r\n").match
 _next_chunk = re.compile(rb"\r\n([0-9A-Fa-f]{1,15})\r\n").match
 _target = re.compile(r"/[!\"$-~]*+").fullmatch
@@ -47,6 +47,7 @@ _length = re.compile(r"[0-9]{1,15}").fullmatch
 _bare_line_feed = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)").search
 _START: Final = b"HTTP/1."
 _PRINTABLE: Final = bytes(range(0x20, 0x7F))
+_FRAMING: Final = frozenset(("content-length", "transfer-encoding", "connection", "content-encoding"))
 _RESERVED: Final = frozenset(
     [
         *("host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection"),
@@ -189,7 +190,9 @@ class Reader:
         if len(head) > LINE_BYTES and max(map(len, text.split("\r\n"))) > LINE_BYTES:
             return self._fail()
         status = int(status_line[2])
-        fields = tuple([(name.lower(), value.strip(" \t")) for name, value in lines])
+        fields = tuple([(name.lower(), value) for name, value in lines])
+        if " \r" in text or "\t\r" in text:
+            fields = tuple([(name, value.rstrip(" \t")) for name, value in fields])
         if status < 200:
             return self._skip(status, fields)
         self._frame(status, fields, old=status_line[1] == "0")
@@ -210,6 +213,8 @@ class Reader:
         length: str | None = None
         chunked = close = False
         for name, value in fields:
+            if name not in _FRAMING:
+                continue
             if name == "content-length":
                 if length is not None and length != value:
                     return self._fail()
@@ -220,7 +225,7 @@ class Reader:
                 chunked = True
             elif name == "connection":
                 close = close or "close" in [word.strip() for word in value.lower().split(",")]
-            elif name == "content-encoding" and value.lower() not in ("", "identity"):
+            elif value.lower() not in ("", "identity"):  # content-encoding
                 return self._fail()
         if length is not None and (chunked or not _length(length)):
             return self._fail()
