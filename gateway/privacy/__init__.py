@@ -1,0 +1,1 @@
+"""The proof that content is not kept: marks that are put into calls, and a search for them afterwards."""
