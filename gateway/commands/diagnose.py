@@ -111,7 +111,8 @@ def run_prices(arguments: argparse.Namespace) -> int:
     if shown is None:
         print("no price is known for this; give PROVIDER/MODEL, such as openai/gpt-4o-mini", file=sys.stderr)
         return setting.FAILED
-    _print({**asdict(replace(shown, price=None)), "picodollars": dict(prices.rates(shown.price) or {})})
+    known = {name: value for name, value in asdict(replace(shown, price=None)).items() if name != "price"}
+    _print({**known, "picodollars": dict(prices.rates(shown.price) or {})})
     return setting.GOOD
 
 
