@@ -125,7 +125,10 @@ def test_texts_leave_out_pictures_settings_and_frames() -> None:
             }
         ],
         "tools": [
-            {"type": "function", "function": {"name": "f", "parameters": {"properties": {"city": {}}}}}
+            {
+                "type": "function",
+                "function": {"name": "f", "parameters": {"properties": {"city": {"minimum": 5}}}},
+            }
         ],
     }
     found = set(parts.texts(tree))
