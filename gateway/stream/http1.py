@@ -105,6 +105,8 @@ class Reader:
     def feed(self, data: bytes) -> bytes:
         """Take bytes as they came; returns those that are body, without their framing."""
         stage = self.stage
+        if not data:
+            return b""
         if stage is Stage.HEAD:
             self.begun = True
             data = self._read_heads(data)
