@@ -20,7 +20,6 @@ import os
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -31,15 +30,16 @@ from gateway.records import Record
 
 Durability = Literal["process", "power"]
 
-SEGMENT_BYTES: Final = 8 << 20
+SEGMENT_BYTES: Final = 2 << 20
+"""About 6,000 lines: what a killed process leaves at least is read in a third of a second."""
 MAX_BYTES: Final = 1 << 30
 RESERVE_BYTES: Final = 1 << 20
 UNWRITTEN: Final = 10_000
 """Most records that wait in memory for the disk to have room."""
 PINNED: Final = 4
 """More files than this, and the open calls of the oldest are written again."""
-CARRIED: Final = 200
-"""Most calls written again in one go: about a millisecond."""
+REWRITTEN: Final = 200
+"""Most lines written again in one go: about a millisecond."""
 
 _FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 
@@ -119,6 +119,8 @@ class Journal:
         except OSError:
             self._blocked = True
             raise JournalError("the journal cannot be written") from None
+        except TypeError:
+            raise JournalError("a number has more than 64 bits") from None
         if (before := self._opened.get(id)) is not None:  # asked again, with more held: the later line counts
             before[0].pending -= 1
         self._opened[id] = (segment, skeleton)
@@ -128,6 +130,9 @@ class Journal:
 
         Returns:
             The file that holds the record, for stored(); None while only this process's memory does.
+
+        Raises:
+            orjson.JSONEncodeError: a number has more than 64 bits.
         """
         line = lines.write(lines.CLOSED, record)
         # Once space is short, what is left of it belongs to calls that were forwarded.
@@ -162,13 +167,12 @@ class Journal:
         """
         goal = self._writes
         while self._synced < goal:
-            try:
-                if self._syncing is None:
-                    self._syncing = self._sync()
+            if goal <= self._unsafe:
+                raise JournalError("the disk failed")
+            if self._syncing is None:
+                self._sync()
+            else:
                 await asyncio.shield(self._syncing)
-            except OSError:
-                if goal <= self._unsafe or self._lock < 0:
-                    raise JournalError("the disk failed") from None
 
     # --- housekeeping, called by the writer
 
@@ -193,14 +197,14 @@ class Journal:
             try:
                 self._keep_reserve()
                 self._rotate()
-                while self._unwritten:
-                    id, record = next(iter(self._unwritten.items()))
-                    self._late[id] = self._closed(id, self._append(lines.write(lines.CLOSED, record)))
+                for id in list(self._unwritten)[:REWRITTEN]:
+                    line = lines.write(lines.LATE, self._unwritten[id])
+                    self._late[id] = self._closed(id, self._append(line))
                     del self._unwritten[id]
             except OSError:
                 return False
-            self._blocked = False
-        return True
+            self._blocked = bool(self._unwritten)
+        return not self._blocked
 
     def finished(self) -> list[Path]:
         """Files that are no longer needed, forgotten here: delete them."""
@@ -301,7 +305,7 @@ class Journal:
         if oldest.pending > len(pinned) or self._blocked:
             return  # it also holds what the store does not have yet: nothing is gained
         with suppress(OSError):
-            for id in pinned[:CARRIED]:
+            for id in pinned[:REWRITTEN]:
                 skeleton = self._opened[id][1]
                 self._opened[id] = (self._append(lines.write(lines.OPENED, skeleton)), skeleton)
                 oldest.pending -= 1
@@ -320,20 +324,30 @@ class Journal:
             return False
         return True
 
-    def _sync(self) -> asyncio.Future[None]:
+    def _sync(self) -> None:
         # Works on descriptors of its own, so that nothing here can close them under the thread.
-        files, self._retired = [*self._retired, os.dup(self._file)], []
-        work = asyncio.get_running_loop().run_in_executor(None, _sync_all, files, self.folder)
-        work.add_done_callback(partial(self._synced_to, self._writes))
-        return work
+        try:
+            files, self._retired = [*self._retired, os.dup(self._file)], []
+        except OSError:
+            self._synced_to(self._writes, safe=False)
+            return
+        loop = asyncio.get_running_loop()
+        self._syncing = loop.create_future()
+        work = loop.run_in_executor(None, _sync_all, files, self.folder)
+        writes = self._writes
+        work.add_done_callback(
+            lambda work: self._synced_to(writes, safe=not work.cancelled() and work.exception() is None)
+        )
 
-    def _synced_to(self, writes: int, work: asyncio.Future[None]) -> None:
-        self._syncing = None
-        if work.cancelled() or work.exception() is not None:
+    def _synced_to(self, writes: int, safe: bool) -> None:
+        if safe:
+            self._synced = writes
+        else:
             self._unsafe = writes
             self._blocked = True
-        else:
-            self._synced = writes
+        if self._syncing is not None:
+            self._syncing.set_result(None)
+            self._syncing = None
 
 
 def _make_folder(folder: Path) -> int:

@@ -18,6 +18,8 @@ from gateway.records import NAMES, VALUES, Record, restore
 
 OPENED: Final = b"o"
 CLOSED: Final = b"c"
+LATE: Final = b"l"
+"""Closed too, but written after it was queued: whoever reads on behind the queue passes it over."""
 HEAD: Final = b"h"
 
 MAX_BYTES: Final = 1 << 16

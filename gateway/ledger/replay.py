@@ -145,6 +145,8 @@ def read(path: Path, place: int, end: int, most: int) -> tuple[list[Record], int
         file.seek(place)
         while place < end and len(records) < most:
             line = file.readline(lines.MAX_BYTES)
+            if not line:  # somebody cut the file
+                return records, end
             place += len(line)
             with suppress(lines.DamagedLineError):
                 kind, values = lines.split(line)

@@ -161,7 +161,8 @@ class RecordWriter:
             if not self._queue and self._spill is None:
                 if self._closing.is_set():
                     return
-                await self._idle()
+                self._wake.clear()
+                await _wait(self._wake, 1.0 if self._journal.blocked else self._sweep_s)
             if not self._closing.is_set() and len(self._queue) < self._batch and self._spill is None:
                 self._full.clear()
                 await _wait(self._full, self._interval_s)  # let a batch gather
@@ -172,12 +173,6 @@ class RecordWriter:
             elif self._spill is not None:
                 await self._store_spilled(self._spill)
             await self._tidy()
-
-    async def _idle(self) -> None:
-        self._wake.clear()
-        if self._queue or self._closing.is_set():
-            return
-        await _wait(self._wake, 1.0 if self._journal.blocked else self._sweep_s)
 
     async def _sweep(self) -> None:
         while not await _wait(self._closing, self._sweep_s):

@@ -227,6 +227,24 @@ async def test_while_the_disk_is_full_records_go_to_the_store_from_memory(bench:
     assert list(bench.journal.directory.iterdir()) == []
 
 
+async def test_records_written_late_while_others_are_spilled_are_stored_and_told_once(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, queue_limit=4, batch=3)
+    bench.calls(*range(10))
+    assert bench.writer.spilling
+    bench.journal._blocked = True
+    bench.writer.add(a_record(10))
+    assert bench.writer.queued == 5
+    assert bench.journal.retry()
+    bench.calls(*range(11, 20))
+    await bench.writer.start()
+    await until(lambda: bench.writer.waiting == 0)
+    assert len(await bench.found()) == bench.writer.stored == 20
+    assert sorted(bench.told) == [a_record(number).id for number in range(20)]
+    assert {segment.pending for segment in bench.journal._segments.values()} == {0}
+    await bench.close()
+    assert list(tmp_path.iterdir()) == []
+
+
 async def test_with_neither_disk_nor_store_the_queue_ends_and_what_is_lost_is_counted(tmp_path: Path) -> None:
     bench = Bench(tmp_path, queue_limit=3)
     bench.journal._blocked = True
