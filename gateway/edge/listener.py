@@ -2,7 +2,7 @@
 
 import asyncio
 from ipaddress import IPv6Address, ip_address
-from typing import Any
+from typing import Any, cast
 
 from aiohttp.web_server import Server
 
@@ -30,7 +30,8 @@ class EdgeListener(Server):
     """
 
     def __init__(self, host: Host, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(_unused, handler_cancellation=True, loop=loop)
+        # Connections run their calls themselves: there is no handler.
+        super().__init__(cast(Any, None), handler_cancellation=True, loop=loop)
         self.host = host
         self.open: set[Connection] = set()
         self._idle: dict[Connection, None] = {}
@@ -60,21 +61,25 @@ class EdgeListener(Server):
     def leave(self, connection: Connection) -> None:
         """Count a connection no more."""
         self.open.discard(connection)
-        self.busy(connection)
+        self._idle.pop(connection, None)
         place = self._places[connection.place]
+        place.idle.pop(connection, None)
         place.count -= 1
         if not place.count:
             del self._places[connection.place]
 
     def idle(self, connection: Connection) -> None:
         """It runs no call now."""
+        if connection.gone:
+            return
         self._idle[connection] = None
         self._places[connection.place].idle[connection] = None
 
     def busy(self, connection: Connection) -> None:
-        """It runs a call now."""
+        """It has a call to run."""
         self._idle.pop(connection, None)
-        self._places[connection.place].idle.pop(connection, None)
+        if not connection.gone:
+            self._places[connection.place].idle.pop(connection, None)
 
     def sweep(self, now_ns: int) -> None:
         """Let every connection expire whose phase takes too long."""
@@ -93,15 +98,10 @@ def place_of(address: str, limits: EdgeLimits) -> str:
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:
-        return ""
+        return "unknown"
     if isinstance(parsed, IPv6Address):
         if parsed.ipv4_mapped is not None:
             parsed = parsed.ipv4_mapped
         elif not any(parsed in network for network in limits.trusted_proxies):
             return parsed.exploded[:19]
     return "" if any(parsed in network for network in limits.trusted_proxies) else str(parsed)
-
-
-async def _unused(request: object) -> Any:
-    """aiohttp wants a handler; connections here run their calls themselves."""
-    raise NotImplementedError

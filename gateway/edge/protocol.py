@@ -11,7 +11,6 @@ aiohttp parses (llhttp, strict). Everything it would answer, log or wait for is 
 """
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final, cast
@@ -24,6 +23,7 @@ from aiohttp.web_protocol import RequestHandler, RequestPayloadError
 from gateway import log
 from gateway.content import EMPTY, Content
 from gateway.edge.phases import Listener, Phase, Refused
+from gateway.edge.request_headers import with_one_agent
 from gateway.errors import CallerError, ClientGone
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -31,7 +31,6 @@ _TWO_AGENTS: Final = "Duplicate 'User-Agent' header found."
 _TOO_MANY_FIELDS: Final = "Too many headers received"
 _READ_BYTES: Final = 64 * 1024
 _HELD_BYTES: Final = 64 * 1024
-_request_line = re.compile(rb"[A-Z]{3,7} /[!-~]* HTTP/1\.[01]\r\n").match
 
 
 class Connection(RequestHandler):
@@ -136,6 +135,9 @@ class Connection(RequestHandler):
 
     def _queue(self, found: Sequence[tuple[RawRequestMessage | Refused, StreamReader]]) -> None:
         self._calls.extend(found)
+        if self.phase is Phase.IDLE or self.phase is Phase.HEAD:
+            self.listener.busy(self)
+            self.due_ns = 0
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
         if len(self._calls) >= self._max_msg_queue_size and not self._buffer_paused:
@@ -155,7 +157,7 @@ class Connection(RequestHandler):
     ) -> Sequence[tuple[RawRequestMessage | Refused, StreamReader]]:
         # Only a head that began in an idle connection is read again: all of it is at hand.
         while expects_head and error.message == _TWO_AGENTS and self.phase in (Phase.HEAD, Phase.IDLE):
-            data = _with_one_agent(bytes(self._head) + data)
+            data = with_one_agent(bytes(self._head) + data)
             if not data:
                 break
             self._head.clear()
@@ -200,14 +202,12 @@ class Connection(RequestHandler):
             finally:
                 self._waiter = None
         message, payload = calls.popleft()
-        self.listener.busy(self)
         self.phase = Phase.CALL
-        self.due_ns = 0
         if isinstance(message, Refused):
             self.refuse(message.code)
             return False
-        if self._parser is not None:
-            self._parser.message_consumed()
+        assert self._parser is not None
+        self._parser.message_consumed()
         if self._buffer_paused and len(calls) <= self._msg_queue_resume_size:
             self._resume_reading_if_drained()
         return await self.host.serve(self, message, payload)
@@ -269,8 +269,9 @@ class Connection(RequestHandler):
 
     def interrupt(self) -> None:
         """Cancel the call that runs."""
-        if self._task_handler is not None:
-            self._task_handler.cancel()
+        task = self._task_handler
+        if task is not None:
+            task.cancel()
 
     # --- sending ---
 
@@ -330,7 +331,6 @@ class Connection(RequestHandler):
 
         Raises:
             CallerError: body_too_large, request_timeout or bad_framing.
-            ClientGone: the connection was lost.
         """
         limit = self.limits.max_body_bytes
         if payload.is_eof() and payload.total_bytes <= limit:
@@ -342,10 +342,8 @@ class Connection(RequestHandler):
             self.send(_CONTINUE)
         try:
             return await self._read_parts(payload, limit)
-        except (RequestPayloadError, HttpProcessingError):
+        except RequestPayloadError:
             raise CallerError("bad_framing") from None
-        except (RuntimeError, ConnectionError):
-            raise ClientGone("client_closed") from None
         finally:
             self.phase = Phase.CALL
             self.due_ns = 0
@@ -382,33 +380,8 @@ class Connection(RequestHandler):
             self.phase = Phase.CALL
             self.due_ns = 0
 
-    # --- what aiohttp would say ---
-
-    def log_debug(self, *args: Any, **kw: Any) -> None:
-        """Nothing: the arguments may quote the request."""
-
-    def log_exception(self, *args: Any, **kw: Any) -> None:
-        """Only that there was one: the arguments may quote the request."""
-        log.fact("edge.exception", log.Level.ERROR)
-
 
 def _ended(task: asyncio.Task[None]) -> None:
     # Asked for here, so that the loop never prints it.
     if not task.cancelled() and (error := task.exception()) is not None:
         log.fact("edge.failed", log.Level.ERROR, error=log.kind(error), place=log.place(error))
-
-
-def _with_one_agent(data: bytes) -> bytes:
-    """The data with the first User-Agent field only; empty if it does not begin with a request line."""
-    if _request_line(data) is None:
-        return b""
-    head, blank, rest = data.partition(b"\r\n\r\n")
-    lines = []
-    seen = False
-    for line in head.split(b"\r\n"):
-        if line[:11].lower() == b"user-agent:":
-            if seen:
-                continue
-            seen = True
-        lines.append(line)
-    return b"\r\n".join(lines) + blank + rest

@@ -67,13 +67,11 @@ class Request:
         head, endpoint = self.head, self.endpoint
         if head.fault is not None:
             raise head.fault
-        body = EMPTY
         if endpoint.kind is PathKind.MODELS:
             model = endpoint.path_model or ""
-            return Call(dialect=endpoint.dialect, kind=endpoint.kind, model=model, stream=False, body=body)
-        if endpoint.method == "POST":
-            _check_type(head, endpoint.kind)
-            body = Content(await self.connection.read_body(self.message, self.payload, head.expect != ""))
+            return Call(dialect=endpoint.dialect, kind=endpoint.kind, model=model, stream=False, body=EMPTY)
+        _check_type(head, endpoint.kind)
+        body = Content(await self.connection.read_body(self.message, self.payload, head.expect != ""))
         call = self._dialect.read_call(
             Envelope(
                 kind=endpoint.kind,

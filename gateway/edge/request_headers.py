@@ -28,6 +28,7 @@ _KNOWN_QUERY: Final = frozenset(
 )
 _MAX_CACHED_NAMES: Final = 512
 
+_request_line = re.compile(rb"[A-Z]{3,7} /[!-~]* HTTP/1\.[01]\r\n").match
 _tag_allowed = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}").fullmatch
 _dollars = re.compile(r"([0-9]{1,6})(?:\.([0-9]{1,9}))?").fullmatch
 _host_allowed = re.compile(
@@ -48,6 +49,7 @@ class Head:
 
     # Class attributes are the defaults: most requests set three of these.
     tags: Tags = NO_TAGS
+    raw_tags: dict[str, str] | None = None
     hosts = 0
     odd_host = False
     content_type = ""
@@ -80,24 +82,17 @@ class HeaderReader:
     def read(self, raw: RawHeaders) -> Head:
         """Sort the fields. Faults are kept in the result, not raised: the dialect is not known yet."""
         head = Head()
-        tags: dict[str, str] | None = None
         seen = self._seen
         for raw_name, raw_value in raw:
             take, name = seen.get(raw_name) or self._taker(raw_name)
             if take is None:
                 continue
-            if not raw_value.isascii():
-                if name != "user-agent":
-                    head.fault = head.fault or _bad(name)
-            elif take is _take_tag:
-                tags = {} if tags is None else tags
-                value = raw_value.decode("ascii")
-                if tags.setdefault(name, value) != value:
-                    head.fault = head.fault or _bad(name)
-            else:
+            if raw_value.isascii():
                 take(head, name, raw_value.decode("ascii"))
-        if tags:
-            head.tags = _read_tags(head, tags)
+            elif name != "user-agent":
+                head.fault = head.fault or _bad(name)
+        if head.raw_tags is not None:
+            head.tags = _read_tags(head, head.raw_tags)
         return head
 
     def _taker(self, raw_name: bytes) -> tuple[_Taker | None, str]:
@@ -153,8 +148,10 @@ def _take_field(head: Head, name: str, value: str) -> None:
 
 
 def _take_tag(head: Head, name: str, value: str) -> None:
-    """Marks tags in the table; they are read together when all are known."""
-    raise NotImplementedError
+    if head.raw_tags is None:
+        head.raw_tags = {}
+    if head.raw_tags.setdefault(name, value) != value:
+        head.fault = head.fault or _bad(name)
 
 
 def _take_authorization(head: Head, name: str, value: str) -> None:
@@ -262,21 +259,43 @@ _KEPT_BACK: Final = frozenset({"openai-organization", "openai-project"})
 _passes: dict[str, bool] = {}
 
 
-def pass_back(headers: Headers) -> Headers:
+def pass_back(headers: Headers) -> list[tuple[str, str]]:
     """What of a provider's answer headers a caller may see; nothing else ever is passed on."""
-    return tuple([pair for pair in headers if _may_pass(pair[0]) and is_plain(pair[1])])
+    passed = []
+    for pair in headers:
+        name, value = pair
+        passes = _passes.get(name)
+        if passes is None:
+            passes = _may_pass(name)
+        if passes and value.isascii() and value.isprintable():
+            passed.append(pair)
+    return passed
 
 
 def _may_pass(name: str) -> bool:
-    known = _passes.get(name)
-    if known is None:
-        lower = name.lower()
-        known = lower not in _KEPT_BACK and (lower in _PASS_BACK or lower.startswith(_PASS_BACK_PREFIXES))
-        if len(_passes) < _MAX_CACHED_NAMES and len(name) <= 64:
-            _passes[name] = known
-    return known
+    lower = name.lower()
+    passes = lower not in _KEPT_BACK and (lower in _PASS_BACK or lower.startswith(_PASS_BACK_PREFIXES))
+    if len(_passes) < _MAX_CACHED_NAMES and len(name) <= 64:
+        _passes[name] = passes
+    return passes
 
 
 def is_plain(value: str) -> bool:
     """Whether a header value holds printable ASCII only, so that it cannot end its line."""
     return value.isascii() and value.isprintable()
+
+
+def with_one_agent(data: bytes) -> bytes:
+    """The data with the first User-Agent field only; empty if it does not begin with a request line."""
+    if _request_line(data) is None:
+        return b""
+    head, blank, rest = data.partition(b"\r\n\r\n")
+    lines = []
+    seen = False
+    for line in head.split(b"\r\n"):
+        if line[:11].lower() == b"user-agent:":
+            if seen:
+                continue
+            seen = True
+        lines.append(line)
+    return b"\r\n".join(lines) + blank + rest

@@ -125,7 +125,13 @@ class DataPlane:
         self._loop = loop
         self._listener = EdgeListener(self, loop)
         self._server = await loop.create_server(
-            self._listener, host, port, ssl=tls, reuse_port=reuse_port or None, backlog=_BACKLOG
+            self._listener,
+            host,
+            port,
+            ssl=tls,
+            ssl_handshake_timeout=self.limits.head_s if tls is not None else None,
+            reuse_port=reuse_port or None,
+            backlog=_BACKLOG,
         )
         self._sweep_handle = loop.call_later(_SWEEP_S, self._sweep_again, loop)
 
@@ -141,7 +147,7 @@ class DataPlane:
     async def close(self, grace_s: float) -> None:
         """Stop accepting, let running calls end for grace_s seconds, then cancel them."""
         self.closing = True
-        if self._server is None or self._listener is None:
+        if self._server is None or self._listener is None or self._sweep_handle is None:
             return
         self._server.close()
         for connection in list(self._listener.open):
@@ -152,8 +158,7 @@ class DataPlane:
         await self._calls_end(1.0)
         for connection in list(self._listener.open):
             connection.drop()
-        if self._sweep_handle is not None:
-            self._sweep_handle.cancel()
+        self._sweep_handle.cancel()
         await asyncio.sleep(0)  # dropped connections tell so in the next turn
 
     async def _calls_end(self, wait_s: float) -> None:

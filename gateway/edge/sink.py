@@ -63,7 +63,7 @@ class ClientSink:
         self._chunked = length is None and not self._bodyless
         connection.send(self._render(status, pass_back(headers), length))
 
-    def _render(self, status: int, headers: Headers, length: int | None) -> bytes:
+    def _render(self, status: int, headers: list[tuple[str, str]], length: int | None) -> bytes:
         parts = [STATUS_LINES.get(status) or f"HTTP/1.1 {status} \r\n", self._date]
         for name, value in headers:
             parts.append(f"{name}: {value}\r\n")

@@ -91,7 +91,8 @@ async def test_health_needs_no_key_and_speaks_http_1_0_too() -> None:
             ):
                 assert status_of(await bench.ask_one(line.encode() + b"\r\n\r\n")) == 200
             assert status_of(await bench.ask_one(f"POST {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())) == 405
-        assert status_of(await bench.ask_one(b"GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n")) == 400
+        for host in (b"Host: a\r\nHost: b", b"Host: a/b"):
+            assert status_of(await bench.ask_one(b"GET / HTTP/1.0\r\n" + host + b"\r\n\r\n")) == 400
         bench.local.good = False
         assert status_of(await bench.ask_one(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")) == 503
         assert status_of(await bench.ask_one(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")) == 200
@@ -160,6 +161,21 @@ async def test_an_error_is_told_in_the_callers_dialect() -> None:
         assert (status, fields["retry-after"]) == (429, "3")
         assert b'"rate_limited"' in body
         assert fields["x-gateway-request-id"].startswith("req-")
+
+
+async def test_the_request_id_and_the_advice_of_a_stage_are_not_doubled() -> None:
+    async with running() as bench:
+
+        async def pipeline(exchange: Exchange, read: object) -> None:
+            exchange.client.extra += [("x-gateway-request-id", "req-own"), ("retry-after", "9")]
+            exchange.error = OverLimit("rate_limited", after_s=1)
+
+        bench.plane._pipeline = pipeline
+        answer = await bench.ask_one(post())
+        assert (
+            answer.count(b"x-gateway-request-id: req-own\r\n") == answer.count(b"x-gateway-request-id") == 1
+        )
+        assert answer.count(b"retry-after: 9\r\n") == answer.count(b"retry-after") == 1
 
 
 async def test_a_pipeline_that_leaves_nothing_is_a_mistake_of_ours() -> None:
