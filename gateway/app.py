@@ -1,10 +1,8 @@
 """The composition root: builds one process of the gateway, starts it, reloads it, stops it, in order."""
 
 import asyncio
-import ctypes
 import gc
 import os
-import resource
 import secrets
 import signal
 import ssl
@@ -16,7 +14,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from aiohttp import web
 from pydantic import BaseModel
 
 from gateway import config as configuration
@@ -26,6 +23,7 @@ from gateway.accounts.directory import Directory, Refresher
 from gateway.accounts.rotation import VaultRefresher
 from gateway.accounts.vault import Vault
 from gateway.admin.api import AdminApi, Services
+from gateway.admin.listener import AdminListener
 from gateway.clock import SystemClock
 from gateway.config import Config, ConfigError
 from gateway.content import Purpose, Secret
@@ -35,6 +33,7 @@ from gateway.edge.server import DataPlane
 from gateway.edge.transport import Transport
 from gateway.edge.upstream_connection import TransportLimits
 from gateway.exchange import Exchange
+from gateway.hardening import harden
 from gateway.ledger.journal import Journal
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.writer import RecordWriter
@@ -247,7 +246,7 @@ class App:
         if hasattr(self, "_plane"):
             await self._plane.close(self._config.server.drain_timeout)
         if hasattr(self, "_admin"):
-            await self._admin.cleanup()
+            await self._admin.close()
         await self._tasks.close(0)
         if hasattr(self, "_transport"):
             await self._transport.close()
@@ -287,7 +286,7 @@ class App:
     @property
     def admin_port(self) -> int:
         """Port of the admin listener."""
-        return int(self._admin.addresses[0][1])
+        return self._admin.port
 
     async def refresh_accounts(self) -> None:
         """Take over changed keys now, rather than within a quarter of a second."""
@@ -339,10 +338,8 @@ class App:
             configuration=lambda: shown(self._config),
             token=admin_token(self._config),
         )
-        self._admin = web.AppRunner(AdminApi(services).application(), access_log=None, handle_signals=False)
-        await self._admin.setup()
-        host, port = _address(self._config.server.admin_listen)
-        await web.TCPSite(self._admin, host, port).start()
+        self._admin = AdminListener(AdminApi(services).application())
+        await self._admin.start(*_address(self._config.server.admin_listen))
 
     async def _explain(self, body: dict[str, Any]) -> dict[str, Any]:
         caller = Caller(key_id=Slug("admin"), key_name=Slug("admin"))
@@ -377,24 +374,6 @@ async def serve(config: Config, path: Path | None, worker: int) -> int:
     log.fact("gateway.stopping", worker=worker)
     await app.close()
     return 0
-
-
-def harden() -> None:
-    """Keep memory out of core files and away from other processes of the same user; quiet asyncio."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
-    asyncio.get_running_loop().set_exception_handler(_unhandled)
-
-
-PR_SET_DUMPABLE = 4
-"""Source: prctl(2)."""
-
-
-def _unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    # asyncio's own text prints arguments and reprs: only the exception's type is kept.
-    error = context.get("exception")
-    log.fact("loop.unhandled", log.Level.ERROR, error=log.kind(error) if error else None)
 
 
 async def try_out(config: Config) -> None:

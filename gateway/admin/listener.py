@@ -1,0 +1,71 @@
+"""AdminListener: the admin application on a port, behind connections that never quote a request."""
+
+import asyncio
+from typing import Any
+
+import orjson
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from gateway import log
+
+
+class AdminListener:
+    """Serves one application.
+
+    Attributes:
+        port: what it listens on, once started.
+    """
+
+    def __init__(self, application: web.Application) -> None:
+        self._runner = web.AppRunner(application, access_log=None, handle_signals=False)
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the address cannot be had.
+        """
+        await self._runner.setup()
+        manager, loop = self._runner.server, asyncio.get_running_loop()
+        assert manager is not None
+        self._server = await loop.create_server(lambda: _Connection(manager, loop=loop), host, port)
+        self.port = int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Stop, and close all connections."""
+        if self._server is not None:
+            self._server.close()
+        await self._runner.cleanup()
+
+
+class _Connection(RequestHandler):
+    """A connection whose refusals have a fixed text."""
+
+    __slots__ = ()
+
+    def __init__(self, manager: web.Server, *, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(manager, loop=loop, access_log=None, debug=False)  # type: ignore[arg-type]
+
+    def handle_error(
+        self, request: Any, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """Answer a request that cannot be read, or that a handler failed at."""
+        if exc is not None and status >= 500:
+            log.fact("admin.failed", log.Level.ERROR, error=log.kind(exc), at=log.place(exc))
+        if request.writer is not None and request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun already")
+        name = "bad_request" if status < 500 else "unavailable"
+        response = web.Response(
+            body=orjson.dumps({"error": name}), status=status, content_type="application/json"
+        )
+        response.force_close()
+        return response
+
+    def log_debug(self, *args: Any, **kw: Any) -> None:
+        """Nothing: the arguments may quote the request."""
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """Nothing: the arguments may quote the request."""
