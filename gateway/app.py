@@ -35,6 +35,7 @@ from gateway.edge.upstream_connection import TransportLimits
 from gateway.exchange import Exchange
 from gateway.hardening import harden
 from gateway.ledger.journal import Journal
+from gateway.ledger.keeping import Keeping
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.writer import RecordWriter
 from gateway.names import Slug
@@ -217,7 +218,7 @@ class App:
             directory=self._directory,
             ledger=self._ledger,
             journal=self._journal,
-            keep=self._writer.add,
+            keep=Keeping(self._writer, self._clock, config.records.unknown_callers_per_minute),
             observers=(self._metrics,),
             exit=self._transport,
             stored=self._vault.credentials,
@@ -347,6 +348,8 @@ class App:
 
     def _gauges(self) -> dict[str, tuple[str, Callable[[], int]]]:
         return {
+            "gateway_open_calls": ("Calls under way.", lambda: self._plane.open_calls),
+            "gateway_connections": ("Clients' connections.", lambda: self._plane.connections),
             "gateway_held_nanodollars": ("Money set aside for calls under way.", lambda: self._ledger.held),
             "gateway_open_holds": ("Calls with money set aside.", lambda: self._ledger.open_holds),
             "gateway_records_waiting": ("Records not in the store yet.", lambda: self._writer.waiting),
@@ -472,6 +475,14 @@ def _edge_limits(config: Config) -> EdgeLimits:
     return EdgeLimits(
         head_s=server.header_timeout,
         body_s=server.body_timeout,
+        body_bytes_per_s=server.body_rate,
+        linger_s=server.linger_timeout,
+        linger_bytes=server.max_linger,
+        max_head_bytes=server.max_head,
+        max_line_bytes=server.max_line,
+        max_fields=server.max_fields,
+        max_buffer_bytes=server.max_buffer,
+        max_pipelined=server.max_pipelined,
         idle_s=server.keepalive_timeout,
         stall_s=server.write_timeout,
         max_body_bytes=server.max_body,
@@ -490,6 +501,11 @@ def _transport_limits(config: Config) -> TransportLimits:
         gap_timeout_s=upstream.gap_timeout,
         total_timeout_s=upstream.total_timeout,
         idle_timeout_s=upstream.idle_timeout,
+        stale_window_s=upstream.stale_window,
+        max_waiting_per_host=upstream.max_waiting_per_host,
+        wait_timeout_s=upstream.wait_timeout,
+        buffer_bytes=upstream.max_buffer,
+        answer_bytes=upstream.max_answer,
         max_connections_per_host=upstream.max_connections_per_host,
         max_idle_per_host=upstream.max_idle_per_host,
         ca_file=upstream.ca_file,

@@ -128,13 +128,21 @@ class Server(_Table):
     tls_key: str | None = None
     trusted_proxies: tuple[str, ...] = ()
     max_body: Size = 32 << 20
+    max_head: Size = 64 << 10
+    max_line: Size = 8190
+    max_fields: Count = 128
+    max_buffer: Size = 256 << 10
+    max_pipelined: Count = 8
     max_connections: Count = 10_000
     max_connections_per_address: Count = 1_000
     max_open_calls: Count = 2_000
     header_timeout: Duration = 15.0
     body_timeout: Duration = 10.0
+    body_rate: Size = 16 << 10
     keepalive_timeout: Duration = 75.0
-    write_timeout: Duration = 60.0
+    write_timeout: Duration = 30.0
+    linger_timeout: Duration = 2.0
+    max_linger: Size = 1 << 20
     drain_timeout: Duration = 30.0
     uvloop: Flag = True
 
@@ -189,8 +197,13 @@ class Upstream(_Table):
     gap_timeout: Duration = 60.0
     total_timeout: Duration = 600.0
     idle_timeout: Duration = 20.0
+    stale_window: Duration = 2.0
     max_connections_per_host: Count = 1_000
-    max_idle_per_host: Count = 100
+    max_idle_per_host: Count = 256
+    max_waiting_per_host: Count = 1_000
+    wait_timeout: Duration = 10.0
+    max_buffer: Size = 256 << 10
+    max_answer: Size = 1 << 30
     whole_answer: Size = 8 << 20
     error_answer: Size = 64 << 10
     ca_file: str | None = None

@@ -101,7 +101,10 @@ def build(config: Config, lasting: Lasting) -> Flow:
     upstream = config.upstream
     forward = Forward(pool, charges, clock, upstream.attempts, upstream.whole_answer, upstream.error_answer)
     pipeline = Pipeline(
-        Auth(lasting.directory, clock), Listing(catalogue), (classify, route, limit, forward), record
+        Auth(lasting.directory, clock, frozenset(Slug(name) for name in config.records.features)),
+        Listing(catalogue),
+        (classify, route, limit, forward),
+        record,
     )
     return Flow(
         config=config,
@@ -216,7 +219,8 @@ def _prices(config: Config, problems: list[str]) -> tuple[PriceBook, dict[Slug, 
             overrides[provider, model] = prices.price_from_config(price)
         except ValueError as error:
             problems.append(f"models.{model}.price: {error}")
-    return PriceBook.bundled().with_overrides(overrides), models
+    aliases = {name: table.use for name, table in config.providers.items() if table.use not in (None, name)}
+    return PriceBook.bundled().with_aliases(aliases).with_overrides(overrides), models
 
 
 def _check_names(routers: Mapping[Slug, Router], catalogue: Catalogue, problems: list[str]) -> None:

@@ -167,6 +167,7 @@ def _usage(fields: Mapping[str, Any], searches: int) -> Usage | None:
             input_image=_of(fields, "IMAGE", "promptTokensDetails", "toolUsePromptTokensDetails"),
             output=_number(fields, "candidatesTokenCount") + thoughts,
             reasoning=thoughts,
+            input_video=_of(fields, "VIDEO", "promptTokensDetails", "toolUsePromptTokensDetails"),
             output_audio=_of(fields, "AUDIO", "candidatesTokensDetails"),
             output_image=_of(fields, "IMAGE", "candidatesTokensDetails"),
             searches=searches,

@@ -16,6 +16,7 @@ _TIERS: Final = {
     "on_demand": ServiceTier.STANDARD,  # Groq
     "flex": ServiceTier.FLEX,
     "priority": ServiceTier.PRIORITY,
+    "fast": ServiceTier.PRIORITY,
     "batch": ServiceTier.BATCH,
 }
 

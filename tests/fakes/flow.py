@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,16 @@ from gateway import config as configuration
 from gateway import flow
 from gateway.clock import SystemClock
 from gateway.content import EMPTY, Content, Secret
-from gateway.contracts import Call, Caller, Envelope, Headers, Permit, UpstreamRequest
+from gateway.contracts import (
+    NO_TAGS,
+    Call,
+    Caller,
+    Envelope,
+    Headers,
+    Permit,
+    Tags,
+    UpstreamRequest,
+)
 from gateway.dialects import DIALECTS
 from gateway.errors import ClientGone, GatewayError, UpstreamError
 from gateway.exchange import Exchange
@@ -205,6 +214,7 @@ async def run(
     key: str | None = "right",
     client: ListSink | None = None,
     read: Callable[[], Awaitable[Call]] | None = None,
+    tags: Tags = NO_TAGS,
 ) -> tuple[Exchange, ListSink]:
     """One chat call through a flow."""
     sink = client or ListSink()
@@ -213,7 +223,7 @@ async def run(
     async def parse() -> Call:
         tree = {"model": "m1", "messages": [{"role": "user", "content": "hello"}]} | (body or {})
         envelope = Envelope(kind=PathKind.CHAT, body=Content(orjson.dumps(tree)))
-        return DIALECTS[Slug("openai_chat")].read_call(envelope)
+        return replace(DIALECTS[Slug("openai_chat")].read_call(envelope), tags=tags)
 
     await built.pipeline(exchange, read or parse)
     return exchange, sink

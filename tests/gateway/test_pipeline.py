@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.contracts import Call, Caller, Rights
+from gateway.contracts import Call, Caller, Rights, Tags
 from gateway.errors import CallerError, OverLimit, UpstreamError
 from gateway.names import Slug
 from gateway.records import Outcome, Record
@@ -221,6 +221,14 @@ async def test_a_key_may_not_use_what_its_scopes_leave_out(tmp_path: Path) -> No
     _, client = await one.call({"model": "both"})
     assert client.status == 200
     assert one.records[-1].provider == "two"
+
+
+async def test_a_feature_that_is_not_listed_is_refused(tmp_path: Path) -> None:
+    one = stand(tmp_path, (200, [whole()]), (200, [whole()]), tree={"records": {"features": ["search"]}})
+    for feature, code in (("search", None), ("other", "bad_request"), (None, None)):
+        tags = Tags(feature=None if feature is None else Slug(feature))
+        exchange, _ = await one.call(tags=tags)
+        assert (exchange.error.code if exchange.error else None) == code
 
 
 async def test_when_the_journal_cannot_be_written_nothing_is_sent(tmp_path: Path) -> None:

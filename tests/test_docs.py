@@ -1,0 +1,58 @@
+"""The documents agree with the code: error codes, commands, entry points, stages and files."""
+
+import argparse
+import re
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+from gateway.commands import COMMANDS
+from gateway.errors import CODES
+
+ROOT = Path(__file__).parent.parent
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def test_every_error_code_is_documented_with_its_status_and_its_sentence() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (.+) \|$", text("docs/errors.md"), re.MULTILINE)
+    assert {code: (int(status), sentence) for code, status, sentence in rows} == CODES
+
+
+def test_every_command_is_documented() -> None:
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers()
+    for add in COMMANDS:
+        add(commands, argparse.ArgumentParser(add_help=False))
+    described = text("README.md") + text("docs/operations.md") + text("docs/providers.md")
+    for name in commands.choices:
+        assert f"gateway {name}" in described, name
+
+
+def test_every_plugin_of_ours_is_documented() -> None:
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    for group, lines in setup["options.entry_points"].items():
+        if group == "console_scripts":
+            continue
+        for line in lines.strip().splitlines():
+            name = line.split("=")[0].strip()
+            assert f"`{name}`" in text("docs/architecture.md"), name
+
+
+def test_every_folder_of_the_core_is_in_the_plan_of_the_house() -> None:
+    plan = text("docs/architecture.md")
+    for folder in sorted((ROOT / "gateway").iterdir()):
+        if folder.is_dir() and (folder / "__init__.py").exists():
+            assert f"{folder.name}/" in plan, folder.name
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+)
+def test_links_between_documents_lead_somewhere(name: str) -> None:
+    for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", text(name)):
+        assert ((ROOT / name).parent / link).exists(), link
