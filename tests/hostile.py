@@ -488,7 +488,7 @@ gzip_cut = _encoded("gzip", gzip.compress(BODY)[:-12])
 def _bomb() -> bytes:
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     block = packer.compress(b"\0" * MEGABYTE) + packer.flush(zlib.Z_FULL_FLUSH)
-    end = struct.pack("<II", zlib.crc32(bytes(100 * MEGABYTE)), 100 * MEGABYTE)
+    end = struct.pack("<II", 0x4B282398, 100 * MEGABYTE)  # the CRC-32 of that many zeros
     return b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + block * 100 + b"\x03\0" + end
 
 
