@@ -1,4 +1,4 @@
-"""Compares a wheel with the tree it was built from: same files, same bytes, nothing else, same entry points."""
+"""Compares a wheel with the tree: same files, same bytes, nothing else, same entry points."""
 
 import configparser
 import sys
@@ -29,7 +29,9 @@ def main(top: Path, wheel: Path) -> int:
         offered.read_string(archive.read(points).decode())
     problems += [f"missing: {name}" for name in expected.keys() - found.keys()]
     problems += [f"not in the tree: {name}" for name in found.keys() - expected.keys()]
-    problems += [f"differs: {name}" for name in expected.keys() & found.keys() if expected[name] != found[name]]
+    problems += [
+        f"differs: {name}" for name in expected.keys() & found.keys() if expected[name] != found[name]
+    ]
     declared = configparser.ConfigParser()
     declared.read(top / "setup.cfg")
     for group, text in declared["options.entry_points"].items():

@@ -613,4 +613,3 @@ class Store(Protocol):
 
 class StoreError(Exception):
     """The store cannot do its work now. The text is ours and holds names and numbers only."""
-

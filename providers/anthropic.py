@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from gateway.providers.asking import ask, checked_url
-from gateway.providers.failures import classify, message_of
-from gateway.providers.openai import bearer
-
 from gateway.content import Content, Purpose, Secret
 from gateway.contracts import Call, Headers, UpstreamRequest
 from gateway.errors import CredentialDead, UpstreamError
 from gateway.names import Slug
+from gateway.providers.asking import ask, checked_url
+from gateway.providers.failures import classify, message_of
+from gateway.providers.openai import bearer
 
 SPEAKS: Final = frozenset({Slug("anthropic_messages"), Slug("anthropic_count")})
 

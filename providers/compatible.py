@@ -4,14 +4,13 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from gateway.providers.asking import NEVER_PASSED, ask, checked_url
-from gateway.providers.failures import classify
-from gateway.providers.openai import SPEAKS, bearer
-
 from gateway.content import Content, Secret
 from gateway.contracts import Call, Headers, UpstreamRequest
 from gateway.errors import UpstreamError
 from gateway.names import Slug
+from gateway.providers.asking import NEVER_PASSED, ask, checked_url
+from gateway.providers.failures import classify
+from gateway.providers.openai import SPEAKS, bearer
 
 _name = re.compile(r"[a-z0-9-]{1,64}").fullmatch
 _value = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,1022}[\x21-\x7e])?").fullmatch

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from gateway.providers.asking import ask, checked_url
-from gateway.providers.failures import classify
-from gateway.providers.openai import SPEAKS, bearer
-
 from gateway.content import Content, Secret
 from gateway.contracts import Call, Headers, UpstreamRequest
 from gateway.errors import UpstreamError
 from gateway.names import Slug
+from gateway.providers.asking import ask, checked_url
+from gateway.providers.failures import classify
+from gateway.providers.openai import SPEAKS, bearer
 
 GROQ_SPEAKS: Final = SPEAKS - {"openai_images", "openai_moderations"}
 

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from gateway.providers.asking import ask, checked_url
-from gateway.providers.failures import classify
-
 from gateway.content import Content, Purpose, Secret
 from gateway.contracts import Call, Headers, UpstreamRequest
 from gateway.errors import UpstreamError
 from gateway.names import Slug
+from gateway.providers.asking import ask, checked_url
+from gateway.providers.failures import classify
 
 SPEAKS: Final = frozenset(
     Slug("openai_" + what)

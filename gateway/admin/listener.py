@@ -1,13 +1,16 @@
 """AdminListener: the admin application on a port, behind connections that never quote a request."""
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from gateway import log
+
+QUIET: Final = {"Server": "tollgate"}
+"""Not which software in which version."""
 
 
 class AdminListener:
@@ -59,7 +62,7 @@ class _Connection(RequestHandler):
             raise ConnectionError("the answer has begun already")
         name = "bad_request" if status < 500 else "unavailable"
         response = web.Response(
-            body=orjson.dumps({"error": name}), status=status, content_type="application/json"
+            body=orjson.dumps({"error": name}), status=status, content_type="application/json", headers=QUIET
         )
         response.force_close()
         return response

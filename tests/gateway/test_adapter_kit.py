@@ -7,12 +7,6 @@ from typing import Any
 
 import orjson
 import pytest
-from gateway.providers.anthropic import Anthropic
-from gateway.providers.compatible import Compatible
-from gateway.providers.echo import Echo
-from gateway.providers.gemini import Gemini
-from gateway.providers.groq import Groq
-from gateway.providers.openai import OpenAI
 
 from gateway.adapter_kit import CANARY, KEY, PLACE, check, run
 from gateway.adapter_scripts import CALLERS_KEY, Script, generic_scripts
@@ -27,6 +21,12 @@ from gateway.errors import (
     UpstreamRefused,
 )
 from gateway.names import Slug
+from gateway.providers.anthropic import Anthropic
+from gateway.providers.compatible import Compatible
+from gateway.providers.echo import Echo
+from gateway.providers.gemini import Gemini
+from gateway.providers.groq import Groq
+from gateway.providers.openai import OpenAI
 from gateway.usage import Reading, Source, Usage
 
 CHAT = generic_scripts(Slug("openai_chat"))

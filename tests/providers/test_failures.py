@@ -5,7 +5,6 @@ from typing import Any
 
 import orjson
 import pytest
-from gateway.providers.failures import LONGEST_WAIT_S, READ_BYTES, classify, message_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from gateway.errors import (
     UpstreamRefused,
     UpstreamTimeout,
 )
+from gateway.providers.failures import LONGEST_WAIT_S, READ_BYTES, classify, message_of
 
 CANARY = "canary-7f3a"
 

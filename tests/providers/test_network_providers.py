@@ -4,18 +4,18 @@ from typing import Any
 
 import orjson
 import pytest
-from gateway.providers.anthropic import Anthropic
-from gateway.providers.asking import ask, checked_url
-from gateway.providers.compatible import Compatible
-from gateway.providers.gemini import Gemini
-from gateway.providers.groq import Groq
-from gateway.providers.openai import OpenAI
 
 from gateway.content import Content, Purpose, Secret
 from gateway.contracts import Call, Envelope, Provider, UpstreamRequest
 from gateway.dialects import DIALECTS
 from gateway.errors import CredentialDead, UpstreamBusy, UpstreamRefused
 from gateway.names import Slug
+from gateway.providers.anthropic import Anthropic
+from gateway.providers.asking import ask, checked_url
+from gateway.providers.compatible import Compatible
+from gateway.providers.gemini import Gemini
+from gateway.providers.groq import Groq
+from gateway.providers.openai import OpenAI
 from gateway.records import PathKind
 
 KEY = Secret("sk-provider-key")
