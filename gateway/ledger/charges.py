@@ -68,8 +68,9 @@ class Charges:
             return reading
         if call.kind in UNBILLED or attempt.code in UNSENT:
             return Reading()
-        guess = 0 if call.kind in WORDLESS else estimate.guess_input(call)
-        usage = replace(reading.usage, input=max(reading.usage.input, guess))
+        usage = reading.usage
+        if not usage.input and call.kind not in WORDLESS:  # some providers tell the input at the start
+            usage = replace(usage, input=estimate.guess_input(call))
         return replace(reading, usage=usage, source=Source.ESTIMATED)
 
     def _aside(self, target: Target) -> Callable[[str], Price | None]:
