@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -246,3 +246,12 @@ async def connected(stand: Stand, path: str, body: Any, key: str | None = None) 
     finally:
         client.leave()
         await asyncio.sleep(0)
+
+
+async def eventually(true: Callable[[], bool], longest_s: float = 2.0) -> None:
+    """Wait until something is so; AssertionError when it is not in time."""
+    for _ in range(round(longest_s * 1000)):
+        if true():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("it did not happen in time")
