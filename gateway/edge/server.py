@@ -5,12 +5,11 @@ the body read (and 100-continue sent). A caller without a key can make us read n
 """
 
 import asyncio
-import logging  # noqa: TID251 - to silence aiohttp
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
 from ipaddress import ip_address
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
@@ -22,6 +21,7 @@ from gateway.contracts import Call, Dialect, Headers
 from gateway.edge.limits import EdgeLimits
 from gateway.edge.listener import EdgeListener
 from gateway.edge.protocol import Connection
+from gateway.edge.quiet import silence
 from gateway.edge.request import HEALTH, Request, unacceptable
 from gateway.edge.request_headers import HeaderReader, read_query
 from gateway.edge.sink import STATUS_LINES, ClientSink
@@ -372,19 +372,3 @@ async def _send(sink: ClientSink, status: int, body: bytes, headers: Headers = _
     await sink.start(status, headers, len(body))
     await sink.write(body)
     await sink.finish()
-
-
-def silence(loop: asyncio.AbstractEventLoop) -> None:
-    """Keep the loop and aiohttp from printing: what they print quotes arguments and requests."""
-    loop.set_exception_handler(_report)
-    logger = logging.getLogger("aiohttp")
-    logger.handlers = [logging.NullHandler()]
-    logger.propagate = False
-
-
-def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    error = context.get("exception")
-    if error is None:
-        log.fact("loop.message", log.Level.ERROR)
-    else:
-        log.fact("loop.exception", log.Level.ERROR, error=log.kind(error), place=log.place(error))

@@ -14,7 +14,7 @@ from gateway import log
 from gateway.content import Content
 from gateway.contracts import Headers
 from gateway.edge.limits import EdgeLimits
-from gateway.edge.server import silence
+from gateway.edge.quiet import silence
 from gateway.errors import (
     ClientGone,
     CredentialDead,
@@ -449,6 +449,9 @@ async def test_the_loop_and_the_library_print_nothing_that_came_from_outside(
         assert "canary" not in logged
         assert "loop.exception" in logged
         assert "loop.message" in logged
+        for _ in range(100):
+            loop.call_exception_handler({"message": "canary"})
+        assert bench.logged.getvalue().count("loop.message") <= 40  # twenty a second
         loop.set_exception_handler(None)
     told = capfd.readouterr()
     assert "canary" not in told.out + told.err
