@@ -24,14 +24,14 @@ class SqliteStore:
             durability: "process" loses nothing when the process dies, "power" nor when the power does.
             busy_timeout_s: how long other processes' locks are waited for.
             query_timeout_s: how long one query of a report may take.
-            check_bytes: a file up to this size is checked as a whole when it is opened.
+            check_bytes: a file up to this size is checked as a whole when it is opened (30 ms per MiB).
         """
 
         path: str = "gateway-data/gateway.db"
         durability: Literal["process", "power"] = "process"
         busy_timeout_s: float = 5.0
         query_timeout_s: float = 30.0
-        check_bytes: int = 32 << 20
+        check_bytes: int = 8 << 20
 
     def __init__(self, config: Config | None = None) -> None:
         self._config = config = config or self.Config()

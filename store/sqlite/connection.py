@@ -82,7 +82,7 @@ class Database:
         try:
             _prepare(self.path)
         except OSError as error:
-            raise StoreError(f"{self.path} cannot be made: {error.strerror}") from None
+            raise StoreError(f"{self.path} cannot be opened: {error.strerror}") from None
         self._writer = await self._connect()
         level = "full" if self._durable else "normal"
         mode = await self._patiently(self._writer, "pragma journal_mode = wal")
@@ -236,5 +236,7 @@ def _prepare(path: Path) -> None:
     # SQLite gives its log and shared-memory files the mode of the database.
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    if path.stat().st_mode & 0o077 and os.access(path, os.W_OK):
+    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        raise StoreError(f"{path} {_MEANINGS[sqlite3.SQLITE_READONLY]}")
+    if path.stat().st_mode & 0o077:
         path.chmod(0o600)

@@ -184,7 +184,7 @@ async def test_a_value_changed_by_another_hand_is_noticed_at_the_start(
 
 async def test_a_path_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert "cannot be made" in await refusal(tmp_path / "file" / "gateway.db")
+    assert "cannot be opened" in await refusal(tmp_path / "file" / "gateway.db")
 
 
 async def test_a_folder_in_place_of_the_file_is_refused(path: Path) -> None:
@@ -262,6 +262,81 @@ async def test_a_full_disk_is_an_error_that_passes(store: SqliteStore) -> None:
     await store._database._writer.execute("pragma max_page_count = 1000000")
     assert await store.records.add([a_record(number) for number in range(1000)]) == 1000
     assert sum((await store.records.spent()).values()) == sum(1000 + number for number in range(1000))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 300 KiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=300k", "none", str(place)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("only root may mount a small disk")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def remount(place: Path, option: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{option}", str(place)], check=True)
+
+
+async def test_a_disk_that_was_full_and_has_room_again_is_used_again(small_disk: Path) -> None:
+    store = a_store(small_disk / "gateway.db")
+    await store.start()
+    for batches in range(1000):
+        try:
+            await store.records.add([a_record(batches * 20 + number) for number in range(20)])
+        except StoreError as error:
+            assert "disk" in str(error)
+            break
+    assert 2 < batches < 999
+    await store.records.spent()
+    remount(small_disk, "size=4m")
+    for batch in range(batches + 5):
+        await store.records.add([a_record(batch * 20 + number) for number in range(20)])
+    await store.close()
+    again = a_store(small_disk / "gateway.db")
+    await again.start()
+    ((row),) = await again.records.sums(ALL, [])
+    assert row["calls"] == (batches + 5) * 20
+    assert sum((await again.records.spent()).values()) == row["cost_nanos"]
+    await again.close()
+
+
+async def test_a_disk_that_can_only_be_read_is_said(small_disk: Path) -> None:
+    store = a_store(small_disk / "gateway.db")
+    await store.start()
+    await store.close()
+    remount(small_disk, "ro")
+    assert "cannot be written" in await refusal(small_disk / "gateway.db")
+
+
+async def test_a_log_cut_anywhere_loses_only_the_last_transactions(store: SqliteStore, path: Path) -> None:
+    for number in range(6):
+        await store.records.add([a_record(number * 10 + one) for one in range(10)])
+    whole = path.with_name("gateway.db-wal").read_bytes()
+    for cut in (
+        0,
+        10,
+        32,
+        40,
+        5000,
+        len(whole) // 3,
+        len(whole) // 2,
+        len(whole) - 4000,
+        len(whole) - 1,
+        len(whole),
+    ):
+        copy = path.with_name(f"copy-{cut}.db")
+        copy.write_bytes(path.read_bytes())
+        copy.with_name(copy.name + "-wal").write_bytes(whole[:cut])
+        other = a_store(copy)
+        await other.start()
+        ((row),) = await other.records.sums(ALL, [])
+        assert row["calls"] % 10 == 0
+        assert sum((await other.records.spent()).values()) == row["cost_nanos"]
+        assert row["calls"] == 60 or cut < len(whole)
+        await other.close()
 
 
 async def test_a_write_cancelled_anywhere_is_done_or_not_and_the_next_one_works(store: SqliteStore) -> None:
