@@ -51,20 +51,15 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Final
 
-from tests.hostile_server import MEGABYTE, Fault, Heard, Hostile, Peer, at_once
+from tests.hostile_server import BODY, MEGABYTE, Fault, Heard, Hostile, Peer, at_once
 
-__all__ = ["Fault", "Heard", "Hostile", "Peer", "at_once"]
+__all__ = ["BODY", "Fault", "Heard", "Hostile", "Peer", "at_once"]
 
 EVENT: Final = (
     b'data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"echo-1","choices":[{"index":0,'
     b'"delta":{"content":"canary"},"logprobs":null,"finish_reason":null}]}\n\n'
 )
 DONE: Final = b"data: [DONE]\n\n"
-BODY: Final = (
-    b'{"id":"c1","object":"chat.completion","created":1,"model":"echo-1","choices":[{"index":0,"message":'
-    b'{"role":"assistant","content":"canary"},"finish_reason":"stop"}],'
-    b'"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}'
-)
 CANARY: Final = b"canary"
 """Stands in every body and in every odd field: no log line or error may show it."""
 

@@ -11,6 +11,12 @@ from typing import Final, Self
 
 MEGABYTE: Final = 1 << 20
 
+BODY: Final = (
+    b'{"id":"c1","object":"chat.completion","created":1,"model":"echo-1","choices":[{"index":0,"message":'
+    b'{"role":"assistant","content":"canary"},"finish_reason":"stop"}],'
+    b'"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}'
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:
@@ -95,7 +101,8 @@ def at_once(fault: Fault) -> Fault:
 
 async def plain(peer: Peer) -> None:
     """A good answer: what a server without faults gives."""
-    await peer.send(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}")
+    head = b"HTTP/1.1 200 Whatever\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    await peer.send(head % len(BODY) + BODY)
 
 
 class Hostile:
