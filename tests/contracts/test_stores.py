@@ -78,7 +78,9 @@ async def test_rows_of_accounts_come_back_as_they_were_put(store: Store) -> None
     assert set(accounts.nodes) == {NODE, child}
     assert set(accounts.keys) == {KEY, ended}
     assert set(accounts.scopes) == set(scopes)
-    assert {type(row.id) for row in (*accounts.nodes, *accounts.keys)} == {Slug}
+    assert {type(id) for id in [row.id for row in accounts.nodes] + [row.id for row in accounts.keys]} == {
+        Slug
+    }
 
 
 async def test_putting_a_row_again_replaces_it(store: Store) -> None:
@@ -129,12 +131,12 @@ async def test_a_record_is_stored_exactly_once_by_its_id(store: Store) -> None:
 
 async def test_every_field_of_a_record_comes_back(store: Store) -> None:
     text = Slug("a" * 64 + "._:/@+-" + "Z" * 57)
-    full = {
+    full: dict[str, Any] = {
         name: text if value is None else value + 1 if type(value) is int else value
         for name, value in ((name, getattr(a_record(), name)) for name in NAMES)
     }
     numbers = {"task_confidence": 999, "first_byte_us": 5, "baseline_nanos": Nanos(7)}
-    record = a_record(**(full | numbers | {"saved_cache_nanos": Nanos(-5), "source": Origin.REPORTED}))
+    record = a_record(1, **(full | numbers | {"saved_cache_nanos": Nanos(-5), "source": Origin.REPORTED}))
     blank = a_record(2, key_id=None, cost_nanos=None, priced=False, outcome=Outcome.INTERRUPTED)
     await store.records.add([record, blank])
     found = {one.id: one async for one in store.records.export(ALL)}

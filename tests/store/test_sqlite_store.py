@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -283,13 +284,15 @@ def remount(place: Path, option: str) -> None:
 async def test_a_disk_that_was_full_and_has_room_again_is_used_again(small_disk: Path) -> None:
     store = a_store(small_disk / "gateway.db")
     await store.start()
-    for batches in range(1000):
+    batches, problem = 0, ""
+    while not problem:
         try:
             await store.records.add([a_record(batches * 20 + number) for number in range(20)])
+            batches += 1
         except StoreError as error:
-            assert "disk" in str(error)
-            break
-    assert 2 < batches < 999
+            problem = str(error)
+    assert "disk" in problem
+    assert batches > 2
     await store.records.spent()
     remount(small_disk, "size=4m")
     for batch in range(batches + 5):
@@ -489,9 +492,9 @@ async def test_a_trace_that_another_process_keeps_is_reported(path: Path) -> Non
 
 
 async def test_the_log_does_not_grow_without_limit(store: SqliteStore, path: Path) -> None:
-    for start in range(0, 20_000, 500):
+    for start in range(0, 8_000, 500):
         await store.records.add([a_record(start + number) for number in range(500)])
-    assert path.with_name("gateway.db-wal").stat().st_size < 16 << 20
+    assert path.with_name("gateway.db-wal").stat().st_size < 6 << 20
 
 
 # --- the end
@@ -502,7 +505,7 @@ async def test_closing_takes_less_than_two_seconds(path: Path, what: str) -> Non
     store = a_store(path, busy_timeout_s=60)
     await store.start()
     endless = "with recursive n(x) as (select 1 union all select x + 1 from n) select count(*) from n"
-    work = None
+    work: asyncio.Future[Any] | None = None
     with locked(path):
         if what == "locked":
             work = asyncio.ensure_future(store.records.add([a_record()]))
