@@ -1,5 +1,7 @@
 """Stage 5: ask the targets of the plan, and pass the answer on as it comes."""
 
+from typing import Final
+
 from gateway.clock import Clock
 from gateway.content import Content
 from gateway.contracts import Answer, Filter, Headers
@@ -56,7 +58,7 @@ class Forward:
                     return
                 except (UpstreamError, OurError) as error:
                     if exchange.client.started:
-                        await self._break_off(exchange, error)
+                        exchange.client.abort()
                         raise
                     failed = error
                     if not isinstance(error, UpstreamError) or not error.retry:
@@ -105,19 +107,29 @@ class Forward:
         if not exchange.call.stream:
             await self._whole(exchange, attempt, answer, chunk)
             return
+        if not chunk:
+            raise UpstreamError("upstream_cut")  # another target may have an answer
         await client.start(answer.status, answer.headers, None)
-        while chunk:
-            meter.feed(chunk)
-            if strip is not None:
-                chunk = strip.feed(chunk)
-            if chunk:
-                await client.write(chunk)
-            chunk = await answer.read()
-        if strip is not None and (rest := strip.finish()):
-            await client.write(rest)
-        if not meter.complete:
-            # The body ended cleanly but the answer did not: the client must be able to tell.
-            raise UpstreamError("upstream_cut")
+        sent = b""
+        try:
+            while chunk:
+                meter.feed(chunk)
+                if strip is not None:
+                    chunk = strip.feed(chunk)
+                if chunk:
+                    await client.write(chunk)
+                    sent = chunk
+                chunk = await answer.read()
+            if strip is not None and (rest := strip.finish()):
+                await client.write(rest)
+                sent = rest
+            if not meter.complete:
+                # The body ended cleanly but the answer did not: the client must be able to tell.
+                raise UpstreamError("upstream_cut")
+        except UpstreamError as error:
+            if not sent or _ends_whole(sent, answer.headers):
+                await self._tell(exchange, error)
+            raise
         await client.finish()
 
     async def _whole(self, exchange: Exchange, attempt: Attempt, answer: Answer, chunk: bytes) -> None:
@@ -157,15 +169,12 @@ class Forward:
         error.answer = UpstreamAnswer(answer.status, answer.headers, content)
         return error
 
-    async def _break_off(self, exchange: Exchange, error: GatewayError) -> None:
-        client, call = exchange.client, exchange.call
+    async def _tell(self, exchange: Exchange, error: GatewayError) -> None:
+        call = exchange.call
         try:
-            if call.stream:
-                await client.write(DIALECTS[call.dialect].error_event(error, exchange.id, call))
+            await exchange.client.write(DIALECTS[call.dialect].error_event(error, exchange.id, call))
         except ClientGone:
-            pass
-        finally:
-            client.abort()
+            pass  # the provider's failure is what ended the call
 
     def _headers(self, exchange: Exchange, attempt: Attempt) -> Headers:
         sent_ns = exchange.sent_ns or exchange.began_ns
@@ -180,3 +189,14 @@ class Forward:
     def _money(self, exchange: Exchange) -> Headers:
         charge = self._charges.of(exchange)
         return () if charge.cost is None else (("x-gateway-cost-usd", dollars(charge.cost)),)
+
+
+_EVENT_ENDS: Final = (b"\n\n", b"\n\r\n", b"\r\r")
+
+
+def _ends_whole(sent: bytes, headers: Headers) -> bool:
+    """Whether an error event can follow: behind half an event neither of the two could be read."""
+    if sent.endswith(_EVENT_ENDS):
+        return True
+    in_events = any(name == "content-type" and "event-stream" in value for name, value in headers)
+    return not in_events and sent.rstrip().endswith(b"}")  # an element of a JSON array
