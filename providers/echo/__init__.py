@@ -18,7 +18,7 @@ from gateway.providers.echo.faults import refusal
 from gateway.providers.echo.form import fields
 from gateway.providers.echo.orders import NO_ORDERS, Orders, parse
 from gateway.providers.echo.reply import Reply
-from gateway.providers.echo.voices import VOICES, Voice
+from gateway.providers.echo.voices import SPEAKS, VOICES, Voice
 from gateway.providers.failures import classify
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Echo:
     @property
     def speaks(self) -> frozenset[Slug]:
         """Every dialect there is."""
-        return frozenset(VOICES)
+        return SPEAKS
 
     def request(self, call: Call, model: str, key: Secret | None) -> UpstreamRequest:
         """The request, addressed to ourselves. A key is not needed, and not passed on."""
@@ -116,7 +116,7 @@ class Echo:
             UpstreamError: so it was ordered.
         """
         name, _, path = request.url.removeprefix(PLACE).partition("/")
-        voice = VOICES[Slug(name)]
+        voice = VOICES[name]
         try:
             ask = self._read(voice, request, "/" + path)
             orders, reply = ask.orders, voice.answer(ask)

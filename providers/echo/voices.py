@@ -54,21 +54,21 @@ def _anthropic(answer: Callable[[Ask], Reply]) -> Voice:
     return Voice("anthropic", anthropic.read, answer, "request-id", _ALLOWANCE)
 
 
-VOICES: Final[Mapping[Slug, Voice]] = MappingProxyType(
+VOICES: Final[Mapping[str, Voice]] = MappingProxyType(
     {
-        Slug("openai_chat"): _openai(openai_chat.read, openai_chat.answer),
-        Slug("openai_responses"): _openai(openai_responses.read, openai_responses.answer),
-        Slug("openai_embeddings"): _openai(openai_media.read_embeddings, openai_media.answer_embeddings),
-        Slug("openai_images"): _openai(openai_media.read_images, openai_media.answer_images),
-        Slug("openai_speech"): _openai(openai_media.read_speech, openai_media.answer_speech),
-        Slug("openai_transcription"): _openai(
-            openai_media.read_transcription, openai_media.answer_transcription
-        ),
-        Slug("openai_moderations"): _openai(openai_media.read_moderations, openai_media.answer_moderations),
-        Slug("anthropic_messages"): _anthropic(anthropic.answer),
-        Slug("anthropic_count"): _anthropic(anthropic.count),
-        Slug("gemini_generate"): Voice("gemini", gemini.read, gemini.answer),
-        Slug("gemini_embed"): Voice("gemini", gemini.read_embed, gemini.embed),
-        Slug("gemini_count"): Voice("gemini", gemini.read, gemini.count),
+        "openai_chat": _openai(openai_chat.read, openai_chat.answer),
+        "openai_responses": _openai(openai_responses.read, openai_responses.answer),
+        "openai_embeddings": _openai(openai_media.read_embeddings, openai_media.answer_embeddings),
+        "openai_images": _openai(openai_media.read_images, openai_media.answer_images),
+        "openai_speech": _openai(openai_media.read_speech, openai_media.answer_speech),
+        "openai_transcription": _openai(openai_media.read_transcription, openai_media.answer_transcription),
+        "openai_moderations": _openai(openai_media.read_moderations, openai_media.answer_moderations),
+        "anthropic_messages": _anthropic(anthropic.answer),
+        "anthropic_count": _anthropic(anthropic.count),
+        "gemini_generate": Voice("gemini", gemini.read, gemini.answer),
+        "gemini_embed": Voice("gemini", gemini.read_embed, gemini.embed),
+        "gemini_count": Voice("gemini", gemini.read, gemini.count),
     }
 )
+
+SPEAKS: Final = frozenset(map(Slug, VOICES))
