@@ -8,7 +8,7 @@ import signal
 import ssl
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,10 @@ async def open_store(config: Config) -> Store:
         ConfigError: the plugin or its keys are wrong. StoreError: it cannot be opened.
     """
     kind = plugins.load("gateway.stores", config.store.use)
-    options = configuration.parse_options(kind.Config, configuration.plugin_keys(config.store), "store")
+    keys = configuration.plugin_keys(config.store)
+    if config.records.durability == "power" and "durability" in {field.name for field in fields(kind.Config)}:
+        keys.setdefault("durability", "power")
+    options = configuration.parse_options(kind.Config, keys, "store")
     store: Store = kind(options)
     await store.start()
     return store

@@ -35,11 +35,6 @@ from gateway.upstreams.catalogue import Catalogue, Model
 from gateway.upstreams.pool import Credential, Loaded, Pool
 from gateway.usage import Nanos
 
-ECHO = Slug("echo")
-ECHO_MODEL = Slug("echo-1")
-ECHO_PRICE = {"input": "1.00", "output": "2.00", "cached_input": "0.10"}
-"""What echo costs, so that a demonstration has money in it: dollars per million tokens."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lasting:
@@ -198,9 +193,7 @@ def _construct(
 def _prices(config: Config, problems: list[str]) -> tuple[PriceBook, dict[Slug, Model]]:
     overrides = {}
     models: dict[Slug, Model] = {}
-    tables = {(str(ECHO), str(ECHO_MODEL)): ECHO_PRICE}
-    if ECHO in config.providers:
-        models[ECHO_MODEL] = Model(name=ECHO_MODEL, provider=ECHO, model=ECHO_MODEL)
+    tables: dict[tuple[str, str], dict[str, Any]] = {}
     for name, table in config.models.items():
         if table.provider not in config.providers:
             problems.append(f"models.{name}.provider: no such provider is configured")

@@ -135,11 +135,17 @@ LONGER_WRITES: Final = {
 OUR_OWN: Final = {
     "echo": {
         "home": False,
-        "models": [{"id": "echo", "match": "^", "entries": [{"rates": {"input": 0, "output": 0}}]}],
-        "family": "=echo",
+        "models": [
+            {
+                "id": "echo-1",
+                "match": "^",
+                "entries": [{"rates": {"input": 1_000_000, "cached": 100_000, "output": 2_000_000}}],
+            }
+        ],
+        "family": "=echo-1",
     }
 }
-"""The provider inside the gateway costs nothing."""
+"""The provider inside the gateway has a price, so that a demonstration has money in it."""
 
 Table = dict[str, Any]
 

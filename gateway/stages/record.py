@@ -63,6 +63,8 @@ class Recording:
         usage, error, began = charge.usage, exchange.error, exchange.began_ns
         tags = call.tags if call else None
         held = Nanos(hold.amount) if hold else Nanos(0)
+        priced = charge.cost is not None and not (interrupted and target and target.price is None)
+        cost = charge.cost if not interrupted else held if priced else None
         return Record(
             id=exchange.id,
             at=exchange.at_us,
@@ -105,11 +107,11 @@ class Recording:
             units_audio_ms=usage.audio_ms,
             units_images=usage.images,
             usage_source=Source.ESTIMATED if interrupted else charge.source,
-            cost_nanos=held if interrupted else charge.cost,
-            baseline_nanos=held if interrupted else charge.cost,
+            cost_nanos=cost,
+            baseline_nanos=cost,
             held_nanos=held,
             price_version=charge.version or (target.price.version if target and target.price else None),
-            priced=charge.cost is not None,
+            priced=priced,
             overhead_us=((exchange.sent_ns or self._clock.tick_ns()) - began) // 1000,
             first_byte_us=(exchange.first_byte_ns - began) // 1000 if exchange.first_byte_ns else None,
             total_us=(self._clock.tick_ns() - began) // 1000,

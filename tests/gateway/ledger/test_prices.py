@@ -84,7 +84,7 @@ def test_the_version_is_the_date_and_a_digest() -> None:
         ("gemini-99", "gemini"),
         ("llama-3.3-70b-versatile", "groq"),
         ("mistral-large-2512", "mistral"),
-        ("echo", "echo"),
+        ("echo-1", "echo"),
     ],
 )
 def test_a_model_is_found_at_home(model: str, provider: str) -> None:
