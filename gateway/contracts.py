@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from gateway.content import EMPTY, Content, Document, Secret
 from gateway.errors import GatewayError, UpstreamError
 from gateway.names import Slug
+from gateway.quick import quick
 from gateway.records import PathKind, Record
 from gateway.usage import Nanos, Reading
 
@@ -23,6 +24,7 @@ Headers = tuple[tuple[str, str], ...]
 # --- a call, as a dialect reads it -----------------------------------------------------------
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
     """The numbers of a call: what classifiers, routers and the estimator may know without opening it.
@@ -56,6 +58,7 @@ class Shape:
     wants_store: bool = False
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tags:
     """What a caller says of its call in x-gateway-… headers; all checked names and numbers."""
@@ -72,6 +75,7 @@ class Tags:
 NO_TAGS = Tags()
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
     """A request as the edge hands it to a dialect: everything the dialect may read.
@@ -90,6 +94,7 @@ class Envelope:
     body: Content = field(default_factory=lambda: EMPTY)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """A call, understood.
@@ -252,6 +257,7 @@ class Dialect(Protocol):
 # --- providers -----------------------------------------------------------------------------------
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamRequest:
     """What goes to a provider.
@@ -380,6 +386,7 @@ class Sink(Protocol):
 # --- routing and classification -----------------------------------------------------------------------
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
     """What a classifier says of a call. confidence is in thousandths."""
@@ -395,6 +402,7 @@ class Classifier(Protocol):
     def labels(self, call: Call) -> Labels: ...
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A target as a router sees it: numbers and names.
@@ -415,6 +423,7 @@ class Candidate:
     in_flight: int = 0
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What a router is asked: a call without its content."""
@@ -428,6 +437,7 @@ class Question:
     seed: int  # a fresh random number, so that a router stays a pure function
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """A router's answer: names of candidates, best first, and why."""

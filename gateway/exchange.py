@@ -8,6 +8,7 @@ from gateway.content import Content, Secret
 from gateway.contracts import Call, Caller, Exit, Labels, Meter, Permit, Provider, Sink
 from gateway.errors import GatewayError
 from gateway.names import UNKNOWN, Slug
+from gateway.quick import quick
 from gateway.usage import Nanos, Price
 
 T = TypeVar("T")
@@ -41,6 +42,7 @@ class Fact(Generic[T]):
         setattr(exchange, self._slot, value)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """A model at a provider.
@@ -61,6 +63,7 @@ class Target:
     tier: Slug | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Targets in the order to ask them, and why.
@@ -144,4 +147,3 @@ class Exchange:
     def known(self, fact: str) -> Any:
         """A fact's value, or None when no stage has filled it: for the record, which is always made."""
         return getattr(self, "_" + fact, None)
-

@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Any, Final, get_args, get_type_hints
 
 from gateway.names import Slug
+from gateway.quick import quick
 from gateway.usage import Nanos, Source
 
 
@@ -45,6 +46,7 @@ class Origin(StrEnum):
     REPORTED = "reported"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One call. The field names are the names of the columns.

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final, NewType
 
 from gateway.names import Slug
+from gateway.quick import quick
 
 Nanos = NewType("Nanos", int)
 """Nano-dollars: an integer of 10^-9 US dollars."""
@@ -33,6 +34,7 @@ class ServiceTier(StrEnum):
     UNKNOWN = "unknown"  # a tier that no price is known for
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """Units of one answer. Parts are counted inside their whole, never beside it.
@@ -88,6 +90,7 @@ class Aside:
     usage: Usage
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """All numbers that a meter took from an answer."""

@@ -9,6 +9,7 @@ from gateway.exchange import Attempt, Exchange, Target
 from gateway.ledger import estimate
 from gateway.ledger.prices import PriceBook
 from gateway.names import Slug
+from gateway.quick import quick
 from gateway.records import PathKind
 from gateway.usage import NOTHING, Nanos, Price, Reading, Source, Usage, cost
 
@@ -19,6 +20,7 @@ WORDLESS = frozenset({PathKind.TRANSCRIPTION, PathKind.IMAGES, PathKind.SPEECH})
 """Kinds that are billed by something else than the words of the call."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
     """The money of one exchange.
