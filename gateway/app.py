@@ -9,7 +9,7 @@ import ssl
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import fields, replace
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -53,14 +53,26 @@ async def open_store(config: Config) -> Store:
     Raises:
         ConfigError: the plugin or its keys are wrong. StoreError: it cannot be opened.
     """
-    kind = plugins.load("gateway.stores", config.store.use)
-    keys = configuration.plugin_keys(config.store)
-    if config.records.durability == "power" and "durability" in {field.name for field in fields(kind.Config)}:
-        keys.setdefault("durability", "power")
-    options = configuration.parse_options(kind.Config, keys, "store")
-    store: Store = kind(options)
+    store = _make_store(config)
     await store.start()
     return store
+
+
+def _make_store(config: Config) -> Store:
+    keys = configuration.plugin_keys(config.store)
+    if config.records.durability == "power" and _has_durability(config.store.use):
+        keys.setdefault("durability", "power")
+    store: Store = flow.construct("gateway.stores", config.store.use, keys, "store")[0]
+    return store
+
+
+def _has_durability(name: str) -> bool:
+    """Whether a store has a durability of its own to set."""
+    try:
+        kind = plugins.load("gateway.stores", name)
+        return "durability" in {field.name for field in fields(kind.Config)}
+    except (plugins.PluginError, AttributeError, TypeError):
+        return False
 
 
 async def prepare(config: Config) -> Secret | None:
@@ -388,10 +400,21 @@ async def try_out(config: Config) -> None:
     Raises:
         ConfigError: every problem that can be seen without starting.
     """
-    flow.build(config, _nothing_lasting())
-    kind = plugins.load("gateway.stores", config.store.use)
-    configuration.parse_options(kind.Config, configuration.plugin_keys(config.store), "store")
-    _tls(config)
+    problems: list[str] = []
+    for attempt in (
+        lambda: flow.build(config, _nothing_lasting()),
+        lambda: _make_store(config),
+        lambda: master_key_source(config),
+        lambda: _tls(config),
+        lambda: _transport(config),
+        lambda: _edge_limits(config),
+    ):
+        try:
+            attempt()
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
 
 
 async def dry_run(config: Config, body: dict[str, Any], dialect: str, key_id: str | None) -> dict[str, Any]:
@@ -492,8 +515,17 @@ def _edge_limits(config: Config) -> EdgeLimits:
         max_connections=server.max_connections,
         max_connections_per_address=server.max_connections_per_address,
         max_open_calls=server.max_open_calls,
-        trusted_proxies=tuple(ip_network(one) for one in server.trusted_proxies),
+        trusted_proxies=_networks(server.trusted_proxies),
     )
+
+
+def _networks(texts: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(map(ip_network, texts))
+    except ValueError:
+        raise ConfigError(
+            ['server.trusted_proxies: expected addresses or networks such as "10.0.0.0/8"']
+        ) from None
 
 
 def _transport_limits(config: Config) -> TransportLimits:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway import config as configuration
-from gateway import plugins
+from gateway import log, plugins
 from gateway.accounts.directory import Directory
 from gateway.accounts.vault import host_of
 from gateway.clock import Clock
@@ -173,21 +173,40 @@ def _classifiers(config: Config, problems: list[str]) -> list[Classifier]:
     return [one[0] for one in made if one is not None]
 
 
-def _construct(
-    group: str, name: str, table: dict[str, Any], place: str, problems: list[str]
-) -> tuple[Any, Any] | None:
-    """A plugin and its options; None, and the problems told, when there is something wrong."""
+def construct(group: str, name: str, table: dict[str, Any], place: str) -> tuple[Any, Any]:
+    """A plugin and its options.
+
+    Args:
+        table: the plugin's own keys, as they stand in the configuration.
+        place: where they stand, for the problems.
+
+    Raises:
+        ConfigError: the plugin is missing, its keys are wrong, or it fails when it is made.
+    """
     try:
         kind = plugins.load(group, name)
         options = configuration.parse_options(kind.Config, table, place)
         return kind(options), options
     except plugins.PluginError as error:
-        problems.append(f"{place}: {error}")
+        raise ConfigError([f"{place}: {error}"]) from None
+    except ValueError as error:  # a plugin's own check of its values; the text is the plugin author's
+        raise ConfigError([f"{place}: {error}"]) from None
+    except ConfigError:
+        raise
+    except Exception as failure:  # another package's code: what it raises may quote anything
+        where = f"{log.kind(failure)} at {log.place(failure)}"
+        raise ConfigError([f"{place}: the plugin {name} cannot be made ({where})"]) from None
+
+
+def _construct(
+    group: str, name: str, table: dict[str, Any], place: str, problems: list[str]
+) -> tuple[Any, Any] | None:
+    """The same; None, and the problems told, when there is something wrong."""
+    try:
+        return construct(group, name, table, place)
     except ConfigError as error:
         problems += error.problems
-    except ValueError as error:  # a plugin's own check of its values; the text is the plugin author's
-        problems.append(f"{place}: {error}")
-    return None
+        return None
 
 
 def _prices(config: Config, problems: list[str]) -> tuple[PriceBook, dict[Slug, Model]]:
@@ -218,7 +237,14 @@ def _prices(config: Config, problems: list[str]) -> tuple[PriceBook, dict[Slug, 
 
 def _check_names(routers: Mapping[Slug, Router], catalogue: Catalogue, problems: list[str]) -> None:
     for name, router in routers.items():
-        for target in router.targets():
+        try:
+            targets = [Slug(target) for target in router.targets()]
+        except Exception as failure:  # another package's code
+            problems.append(f"routes.{name}: its targets cannot be told ({log.kind(failure)})")
+            continue
+        if not targets:
+            problems.append(f"routes.{name}: names no target")
+        for target in targets:
             if catalogue.resolve(target) is None:
                 problems.append(f"routes.{name}: no configured provider serves the model {target}")
 

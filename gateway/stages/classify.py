@@ -25,7 +25,7 @@ class Classify:
             return
         for classifier in self._classifiers:
             try:
-                labels = classifier.labels(call)
+                labels = _checked(classifier.labels(call))
             except Exception as failure:  # a plugin's mistake costs a label, never a call
                 log.fact("classify.failed", log.Level.WARNING, error=log.kind(failure), at=log.place(failure))
                 continue
@@ -33,3 +33,15 @@ class Classify:
                 exchange.labels = labels
                 return
         exchange.labels = Labels()
+
+
+def _checked(labels: Labels) -> Labels:
+    """What a classifier said, made of names and numbers: a sentence would end up in the record.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    confidence = labels.confidence
+    if type(confidence) is not int or not 0 <= confidence <= SURE:
+        raise ValueError("confidence is a number from 0 to 1000")
+    return Labels(task=Slug(labels.task), confidence=confidence, classifier=Slug(labels.classifier))

@@ -97,11 +97,12 @@ class Route:
         )
         try:
             choice = router.plan(question)
-            order = tuple(name for name in choice.order if name in targets)
+            order = tuple(dict.fromkeys(Slug(name) for name in choice.order if name in targets))
+            reason = Slug(choice.reason)
         except Exception as failure:  # a plugin's mistake costs its choice, never a call
             log.fact("route.failed", log.Level.WARNING, error=log.kind(failure), at=log.place(failure))
             return tuple(targets), POLICY_FAILED
-        return (order, choice.reason) if order else (tuple(targets), POLICY_FAILED)
+        return (order, reason) if order else (tuple(targets), POLICY_FAILED)
 
     def _candidate(self, call: Call, target: Target) -> Candidate:
         price = target.price
