@@ -1,0 +1,1 @@
+"""A complete package of plugins for Tollgate, to copy from."""
