@@ -56,3 +56,13 @@ def test_every_folder_of_the_core_is_in_the_plan_of_the_house() -> None:
 def test_links_between_documents_lead_somewhere(name: str) -> None:
     for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", text(name)):
         assert ((ROOT / name).parent / link).exists(), link
+
+
+def test_every_order_that_echo_takes_is_documented() -> None:
+    rows = re.findall(
+        r"^ {8}([a-z_, 0-9]+?) {2,}", (ROOT / "providers/echo/__init__.py").read_text(), re.MULTILINE
+    )
+    names = {name.strip() for row in rows for name in row.split(",")} - {"name", ""}
+    assert len(names) > 20
+    for name in names:
+        assert f"`{name}`" in text("docs/echo.md"), name
