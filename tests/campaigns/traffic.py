@@ -24,7 +24,6 @@ class End(StrEnum):
     REFUSED = "refused"
     BROKEN = "broken"
     LEFT = "left"
-    UNSENT = "unsent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +118,7 @@ class Traffic:
     Attributes:
         notes: of all calls, oldest first.
         counts: calls by how they ended.
+        unsent: how often no connection could be made; no call was begun then.
     """
 
     def __init__(
@@ -136,6 +136,7 @@ class Traffic:
     ) -> None:
         self.notes: list[Note] = []
         self.counts = dict.fromkeys(End, 0)
+        self.unsent = 0
         self._port, self._key, self._users = port, key, users
         self._kinds, self._orders, self._leaving = kinds, orders, leaving
         self._dice = random.Random(seed)
@@ -162,12 +163,16 @@ class Traffic:
                 if self._most is not None and number > self._most:
                     return
                 note = Note(f"c{number:08}", self._dice.choice(self._kinds), time.monotonic())
+                if not await client.connect():
+                    self.unsent += 1
+                    await asyncio.sleep(PAUSE_S)
+                    continue
                 if self._keep:
                     self.notes.append(note)
                 await self._call(client, note)
                 note.ended_s = time.monotonic()
                 self.counts[note.end] += 1
-                if note.end in (End.BROKEN, End.UNSENT, End.REFUSED):
+                if note.end in (End.BROKEN, End.REFUSED):
                     await asyncio.sleep(PAUSE_S)
         finally:
             client.close()
@@ -181,11 +186,6 @@ class Traffic:
             f"anthropic-version: 2023-06-01\r\ncontent-length: {len(body)}\r\n\r\n"
         )
         leaves = self._dice.randrange(1000) < self._leaving
-        try:
-            await client.connect()
-        except OSError:
-            note.end = End.UNSENT
-            return
         try:
             async with asyncio.timeout(self._dice.random() * 0.3 if leaves else LONGEST_S):
                 note.status, answer = await client.ask(head.encode() + body)
@@ -211,9 +211,13 @@ class _Client:
         self._port = port
         self._writer: asyncio.StreamWriter | None = None
 
-    async def connect(self) -> None:
+    async def connect(self) -> bool:
         if self._writer is None or self._writer.is_closing():
-            self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+            try:
+                self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+            except OSError:
+                return False
+        return True
 
     def close(self) -> None:
         if self._writer is not None:
