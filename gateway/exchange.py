@@ -9,7 +9,7 @@ from gateway.contracts import Call, Caller, Exit, Labels, Meter, Permit, Provide
 from gateway.errors import GatewayError
 from gateway.names import UNKNOWN, Slug
 from gateway.quick import quick
-from gateway.usage import Nanos, Price
+from gateway.usage import Nanos, Price, Reading
 
 T = TypeVar("T")
 
@@ -82,9 +82,10 @@ class Attempt:
     """One request to one target.
 
     code is "cut" until something better is known, so that a cancellation needs no path of its own.
+    reading is what an answer that came to its end used, once somebody has asked.
     """
 
-    __slots__ = ("code", "credential", "meter", "sent_ns", "status", "target")
+    __slots__ = ("code", "credential", "meter", "reading", "sent_ns", "status", "target")
 
     def __init__(self, target: Target, meter: Meter, credential: Slug | None, sent_ns: int) -> None:
         self.target = target
@@ -92,10 +93,12 @@ class Attempt:
         self.credential = credential
         self.sent_ns = sent_ns
         self.code = CUT
+        self.reading: Reading | None = None
         self.status: int | None = None
 
 
 CUT: Final = Slug("cut")
+OK: Final = Slug("ok")
 
 
 Estimate = Callable[[Call, Target], Nanos | None]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from operator import attrgetter
 from typing import Final, NewType
 
 from gateway.names import Slug
@@ -64,10 +65,9 @@ class Usage:
     images: int = 0  # images made
 
     def __post_init__(self) -> None:
-        for name in _NAMES:
-            value = getattr(self, name)
-            if type(value) is not int or not 0 <= value < LIMIT:
-                raise ValueError(f"{name} is no count")
+        values = _values(self)
+        if set(map(type, values)) != _INT or min(values) < 0 or max(values) >= LIMIT:
+            raise ValueError(f"{_wrong(self)} is no count")
         if self.cached + self.write_5m + self.write_1h > self.input:
             raise ValueError("cached and written tokens exceed input tokens")
         if self.reasoning > self.output:
@@ -77,7 +77,16 @@ class Usage:
 LIMIT = 10**12
 """No single call uses this many units; a larger report is taken for an error."""
 
+_INT: Final = {int}
 _NAMES = tuple(field.name for field in fields(Usage))
+_values = attrgetter(*_NAMES)
+
+
+def _wrong(usage: Usage) -> str:
+    """The name of the first unit that is no count."""
+    values = zip(_NAMES, _values(usage), strict=True)
+    return next(name for name, value in values if type(value) is not int or not 0 <= value < LIMIT)
+
 
 NOTHING = Usage()
 

@@ -5,13 +5,15 @@ from dataclasses import dataclass, replace
 
 from gateway.clock import Clock
 from gateway.contracts import Call
-from gateway.exchange import Attempt, Exchange, Target
+from gateway.exchange import OK, Attempt, Exchange, Target
 from gateway.ledger import estimate
 from gateway.ledger.prices import PriceBook
 from gateway.names import Slug
 from gateway.quick import quick
 from gateway.records import PathKind
 from gateway.usage import NOTHING, Nanos, Price, Reading, Source, Usage, cost
+
+NO_READING = Reading()
 
 UNBILLED = frozenset({PathKind.COUNT, PathKind.MODERATIONS, PathKind.MODELS})
 """Kinds that providers answer for nothing, so that no usage has to be estimated."""
@@ -44,7 +46,7 @@ class Charges:
     def of(self, exchange: Exchange) -> Charge:
         """The charge of all attempts together; usage is that of the last one that used anything."""
         total: int | None = 0
-        shown = Charge()
+        shown, version = NO_READING, None
         for attempt in exchange.attempts:
             reading = self.reading(attempt, exchange.call)
             price = attempt.target.price
@@ -56,13 +58,24 @@ class Charges:
                 amount = cost(reading, price, self._aside(attempt.target))
             total = None if total is None or amount is None else total + amount
             if reading.source is not Source.NONE or shown.source is Source.NONE:
-                shown = Charge(
-                    usage=_whole(reading), source=reading.source, version=price.version if price else None
-                )
-        return replace(shown, cost=None if total is None else Nanos(total))
+                shown, version = reading, price.version if price else None
+        return Charge(
+            usage=_whole(shown),
+            source=shown.source,
+            cost=None if total is None else Nanos(total),
+            version=version,
+        )
 
     def reading(self, attempt: Attempt, call: Call) -> Reading:
         """What an attempt used; estimated where it reached the provider and usage is missing."""
+        if attempt.reading is not None:
+            return attempt.reading
+        found = self._read(attempt, call)
+        if attempt.code is OK:  # the answer has ended: nothing will be added to it
+            attempt.reading = found
+        return found
+
+    def _read(self, attempt: Attempt, call: Call) -> Reading:
         if attempt.status is not None and attempt.status >= 400:
             return Reading()
         reading = attempt.meter.finish()
@@ -76,10 +89,8 @@ class Charges:
         return replace(reading, usage=usage, source=Source.ESTIMATED)
 
     def _aside(self, target: Target) -> Callable[[str], Price | None]:
-        now = self._clock.now_us()
-
         def find(model: str) -> Price | None:
-            return self._book.find(target.provider_name, model, now)
+            return self._book.find(target.provider_name, model, self._clock.now_us())
 
         return find
 

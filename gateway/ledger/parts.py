@@ -17,6 +17,13 @@ MEMORY: Final = ("context_management", "mcp_servers", "container")
 """Anthropic's fields that make the provider read more than the body, or read it again."""
 
 
+READING: Final = (*MEMORY, "web_search_options", "plugins")
+"""All fields that make a provider read more than the body."""
+
+_HIDING: Final = frozenset(HIDDEN)
+_TOOLED: Final = frozenset((*READING, "tools"))
+
+
 def pictures(tree: Mapping[str, Any]) -> Iterator[str]:
     """The data of each picture that stands in the body itself.
 
@@ -32,6 +39,8 @@ def pictures(tree: Mapping[str, Any]) -> Iterator[str]:
 
 def hidden(tree: Mapping[str, Any]) -> int:
     """How many times the body points at text that is not in it."""
+    if _HIDING.isdisjoint(tree):
+        return 0
     return sum(1 for name in HIDDEN if tree.get(name) and (name != "prompt" or type(tree[name]) is dict))
 
 
@@ -51,8 +60,10 @@ def sounds_elsewhere(tree: Mapping[str, Any]) -> int:
 
 def provider_tools(tree: Mapping[str, Any]) -> int:
     """Tools among those offered that the provider runs, and whose results it reads and bills."""
+    if _TOOLED.isdisjoint(tree):
+        return 0
     tools = tree.get("tools")
-    count = sum(1 for name in (*MEMORY, "web_search_options", "plugins") if tree.get(name))
+    count = sum(1 for name in READING if tree.get(name))
     for tool in tools if type(tools) is list else (tools,):
         if type(tool) is not dict:
             continue

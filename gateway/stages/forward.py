@@ -14,12 +14,9 @@ from gateway.errors import (
     UpstreamError,
     UpstreamRefused,
 )
-from gateway.exchange import Attempt, Exchange, Target
+from gateway.exchange import OK, Attempt, Exchange, Target
 from gateway.ledger.charges import Charges, dollars
-from gateway.names import Slug
 from gateway.upstreams.pool import Pool, refused_key
-
-OK = Slug("ok")
 
 
 class Forward:

@@ -82,7 +82,12 @@ class Reader(Protocol):
         ...
 
     def reading(self, seen: int) -> Reading | None:
-        """What was reported; None: nothing. seen estimates the output tokens that have passed."""
+        """What was reported; None: nothing.
+
+        Args:
+            seen: estimate of the output tokens that have passed. What was reported, and is not nothing,
+                must not depend on it.
+        """
         ...
 
     @property
@@ -204,6 +209,9 @@ class BodyMeter:
 
     def finish(self) -> Reading:
         self._look()
+        told = self._reader.reading(0)
+        if told is not None and told.source is Source.REPORTED and (told.usage.input or told.usage.output):
+            return told
         text = TextCount()
         if self._head:
             text.skip(self._total if self._reader.texts else 0)

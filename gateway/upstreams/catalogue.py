@@ -42,6 +42,7 @@ class Catalogue:
         self._models = models
         self._clock = clock
         self._places: dict[tuple[str, Slug | None], _Place | None] = {}
+        self._found: dict[tuple[str, Slug | None], tuple[Target, Slug]] = {}
 
     def resolve(self, asked: str, prefers: Slug | None = None) -> tuple[Target, Slug] | None:
         """The target that serves a name, and the name as a record may show it.
@@ -56,19 +57,25 @@ class Catalogue:
         else:
             if len(self._places) >= REMEMBERED:
                 self._places.clear()
+                self._found.clear()
             place = self._places[key] = self._find(asked, prefers)
         if place is None:
             return None
+        price = self._book.find(place.loaded.name, place.model, self._clock.now_us())
+        found = self._found.get(key)
+        if found is not None and found[0].price is price:
+            return found
         target = Target(
             name=place.name,
             provider_name=place.loaded.name,
             provider=place.loaded.provider,
             model=place.model,
             exit=place.loaded.exit,
-            price=self._book.find(place.loaded.name, place.model, self._clock.now_us()),
+            price=price,
             tier=place.tier,
         )
-        return target, place.asked
+        found = self._found[key] = (target, place.asked)
+        return found
 
     def listed(self) -> Iterator[Listed]:
         """Every model that is offered: the configuration's by name, then each provider's."""

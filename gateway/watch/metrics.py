@@ -3,6 +3,7 @@
 Source: Prometheus text exposition format 0.0.4.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -17,7 +18,10 @@ MAX_SERIES: Final = 1000
 OVERHEAD_US: Final = (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 50_000)
 LATENCY_MS: Final = (10, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000)
 
-Series = dict[tuple[str, tuple[tuple[str, str], ...]], int]
+Key = tuple[str, tuple[tuple[str, str], ...]]
+"""Metric and labels."""
+
+Series = dict[Key, int]
 """(metric, labels) → value: what a process tells the one that is scraped."""
 
 HELP: Final = {
@@ -49,58 +53,97 @@ class Metrics:
         self.gauges = dict(gauges or {})
         self._series = {key: value for key, value in (before or {}).items() if key[0] not in self.gauges}
         self._sizes: dict[str, int] = {}
+        self._known: dict[tuple[Slug | None, Slug | None, str, str], _Keys] = {}
         for metric, _ in self._series:
             self._sizes[metric] = self._sizes.get(metric, 0) + 1
 
     def saw(self, record: Record) -> None:
         """Count a call."""
-        provider, model = record.provider or Slug("none"), record.model_routed or Slug("none")
-        place = (("provider", provider), ("model", model))
-        self._add("gateway_calls_total", (*place, ("kind", record.path_kind), ("outcome", record.outcome)))
+        call = (record.provider, record.model_routed, record.path_kind, record.outcome)
+        keys = self._known.get(call)
+        if keys is None:
+            if len(self._known) >= MAX_SERIES:
+                self._known.clear()
+            keys = self._known[call] = _Keys(*call)
+        self._add(keys.calls)
         if record.error_code is not None:
-            self._add("gateway_errors_total", (("code", record.error_code),))
-        for kind, tokens in (
-            ("input", record.tokens_input),
-            ("cached", record.tokens_cached),
-            ("output", record.tokens_output),
-            ("reasoning", record.tokens_reasoning),
-        ):
-            if tokens:
-                self._add("gateway_tokens_total", (*place, ("class", kind)), tokens)
+            self._add(("gateway_errors_total", (("code", record.error_code),)))
+        if record.tokens_input:
+            self._add(keys.input, record.tokens_input)
+        if record.tokens_cached:
+            self._add(keys.cached, record.tokens_cached)
+        if record.tokens_output:
+            self._add(keys.output, record.tokens_output)
+        if record.tokens_reasoning:
+            self._add(keys.reasoning, record.tokens_reasoning)
         if record.cost_nanos:
-            self._add("gateway_cost_nanodollars_total", place, record.cost_nanos)
+            self._add(keys.cost, record.cost_nanos)
         if not record.priced:
-            self._add("gateway_unpriced_calls_total", place)
+            self._add(keys.unpriced)
         if record.usage_source == "estimated":
-            self._add("gateway_estimated_calls_total", place)
+            self._add(keys.estimated)
         if record.attempts:
-            self._observe("gateway_overhead_microseconds", record.overhead_us, OVERHEAD_US)
+            self._observe(_OVERHEAD, record.overhead_us)
         if record.first_byte_us is not None:
-            self._observe("gateway_first_byte_milliseconds", record.first_byte_us // 1000, LATENCY_MS)
-        self._observe("gateway_total_milliseconds", record.total_us // 1000, LATENCY_MS)
+            self._observe(_FIRST_BYTE, record.first_byte_us // 1000)
+        self._observe(_TOTAL, record.total_us // 1000)
 
     def series(self) -> Series:
         """All counters, gauges included: numbers and names."""
         return self._series | {(name, ()): read() for name, (_, read) in self.gauges.items()}
 
-    def _add(self, metric: str, labels: tuple[tuple[str, str], ...], by: int = 1) -> None:
-        key = (metric, labels)
+    def _add(self, key: Key, by: int = 1) -> None:
         if key not in self._series:
+            metric, labels = key
             if self._sizes.get(metric, 0) >= MAX_SERIES:
                 key = (metric, tuple((name, "other") for name, _ in labels))
             else:
                 self._sizes[metric] = self._sizes.get(metric, 0) + 1
-        self._series[key] = self._series.get(key, 0) + by
+            self._series.setdefault(key, 0)
+        self._series[key] += by
 
-    def _observe(self, metric: str, value: int, bounds: tuple[int, ...]) -> None:
-        for bound in bounds:
-            if value <= bound:
-                self._add(f"{metric}_bucket", (("le", str(bound)),))
-                break
-        else:
-            self._add(f"{metric}_bucket", (("le", "+Inf"),))
-        self._add(f"{metric}_sum", (), value)
-        self._add(f"{metric}_count", ())
+    def _observe(self, histogram: "_Histogram", value: int) -> None:
+        self._add(histogram.buckets[bisect_left(histogram.bounds, value)])
+        self._add(histogram.sum, value)
+        self._add(histogram.count)
+
+
+class _Keys:
+    """The keys of the counters for calls of one provider, model, kind and outcome."""
+
+    __slots__ = (
+        "cached", "calls", "cost", "estimated", "input", "output", "reasoning", "unpriced",
+    )  # fmt: skip
+
+    def __init__(self, provider: Slug | None, model: Slug | None, kind: str, outcome: str) -> None:
+        place = (("provider", provider or Slug("none")), ("model", model or Slug("none")))
+        self.calls: Key = ("gateway_calls_total", (*place, ("kind", kind), ("outcome", outcome)))
+        self.input, self.cached, self.output, self.reasoning = (
+            ("gateway_tokens_total", (*place, ("class", name)))
+            for name in ("input", "cached", "output", "reasoning")
+        )
+        self.cost: Key = ("gateway_cost_nanodollars_total", place)
+        self.unpriced: Key = ("gateway_unpriced_calls_total", place)
+        self.estimated: Key = ("gateway_estimated_calls_total", place)
+
+
+class _Histogram:
+    """The keys of a histogram."""
+
+    __slots__ = ("bounds", "buckets", "count", "sum")
+
+    def __init__(self, metric: str, bounds: tuple[int, ...]) -> None:
+        self.bounds = bounds
+        self.buckets: tuple[Key, ...] = tuple(
+            (f"{metric}_bucket", (("le", str(bound)),)) for bound in (*bounds, "+Inf")
+        )
+        self.sum: Key = (f"{metric}_sum", ())
+        self.count: Key = (f"{metric}_count", ())
+
+
+_OVERHEAD: Final = _Histogram("gateway_overhead_microseconds", OVERHEAD_US)
+_FIRST_BYTE: Final = _Histogram("gateway_first_byte_milliseconds", LATENCY_MS)
+_TOTAL: Final = _Histogram("gateway_total_milliseconds", LATENCY_MS)
 
 
 def pack(series: Series) -> bytes:
