@@ -24,6 +24,7 @@ class Search:
         size: bytes looked at, before unpacking.
         hits: what was found.
         unread: files that could not be read; a proof needs this to be empty.
+        piece_bytes, overlap_bytes: a file is read in pieces that begin so far apart and overlap so much.
     """
 
     canary: Canary
@@ -31,6 +32,8 @@ class Search:
     size: int = 0
     hits: list[Hit] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    piece_bytes: int = PIECE_BYTES
+    overlap_bytes: int = OVERLAP_BYTES
 
     @property
     def clean(self) -> bool:
@@ -53,9 +56,9 @@ class Search:
                 self.places.append(place)
                 self._look(f"name of {place}", os.fsencode(path.name), 0)
                 at = 0
-                for piece in _pieces(file.fileno()):
+                while piece := os.pread(file.fileno(), self.piece_bytes + self.overlap_bytes, at):
                     self._look(place, piece, at)
-                    at += len(piece)
+                    at += min(len(piece), self.piece_bytes)
                 self.size += at
         except FileNotFoundError:
             return  # gone since it was listed: a journal's file that was no longer needed
@@ -68,6 +71,8 @@ class Search:
             self.file(file)
 
     def _look(self, place: str, data: bytes, before: int) -> None:
+        if not data.strip(b"\0"):
+            return  # room that was set aside, such as the journal's reserve
         self._add(self.canary.find(data, place), "", before)
         for packing, inner in unpacked(data):
             self._add(self.canary.find(inner, place), packing, 0)
@@ -91,13 +96,3 @@ def files_below(folder: Path, since_ns: int = 0) -> Iterator[Path]:
                 continue
             if stat.S_ISREG(status.st_mode) and max(status.st_mtime_ns, status.st_ctime_ns) >= since_ns:
                 yield path
-
-
-def _pieces(file: int) -> Iterator[bytes]:
-    """A file's bytes; each piece but the first begins with the end of the one before."""
-    at = 0
-    while piece := os.pread(file, PIECE_BYTES + OVERLAP_BYTES, at):
-        yield piece
-        if len(piece) < PIECE_BYTES + OVERLAP_BYTES:
-            return
-        at += PIECE_BYTES
