@@ -47,6 +47,10 @@ from gateway.watch.exposition import Exposition
 from gateway.watch.metrics import Metrics
 
 
+GARBAGE = 10_000
+"""Objects that come alive before Python looks for cycles among the young ones; calls leave hardly any."""
+
+
 async def open_store(config: Config) -> Store:
     """The configured store, started.
 
@@ -384,7 +388,8 @@ async def serve(config: Config, path: Path | None, worker: int) -> int:
         loop.add_signal_handler(number, ended.set)
     loop.add_signal_handler(signal.SIGHUP, lambda: tasks.start("config.reload", app.reload()))
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # what is there now stays: it need not be looked at again
+    gc.set_threshold(GARBAGE, 20, 20)
     marker = workers.ready_marker(config, os.getpid())
     marker.touch(mode=0o600)
     await ended.wait()

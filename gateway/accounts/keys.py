@@ -1,10 +1,12 @@
 """Callers' keys: making them, telling them from garbage, and the digest that is all we keep of one."""
 
+import hashlib
 import hmac
 import os
 import string
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 from zlib import crc32
 
@@ -26,6 +28,8 @@ _DIGITS: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _RANDOM_BYTES: Final = 32
 _RANDOM_DIGITS: Final = 43  # 62 ** 43 is just above 2 ** 256
 _CHECK_DIGITS: Final = 6  # 62 ** 6 is above 2 ** 32
+_BLOCK: Final = 64
+"""Bytes that SHA-256 takes at a time."""
 _SHOWN: Final = len(MARK) + 4
 
 
@@ -48,7 +52,19 @@ def well_formed(text: str) -> bool:
 
 def digest(pepper: bytes, text: str) -> str:
     """64 hex digits of HMAC-SHA-256 (RFC 2104) of a key."""
-    return hmac.digest(pepper, text.encode(), "sha256").hex()
+    inner, outer = _begun(pepper)
+    inner, outer = inner.copy(), outer.copy()
+    inner.update(text.encode())
+    outer.update(inner.digest())
+    return outer.hexdigest()
+
+
+@lru_cache(maxsize=4)
+def _begun(pepper: bytes) -> tuple["hashlib._Hash", "hashlib._Hash"]:
+    # The halves of HMAC that do not depend on the message: beginning them anew costs three times as much.
+    block = (hashlib.sha256(pepper).digest() if len(pepper) > _BLOCK else pepper).ljust(_BLOCK, b"\0")
+    inner, outer = (bytes(byte ^ pad for byte in block) for pad in (0x36, 0x5C))
+    return hashlib.sha256(inner), hashlib.sha256(outer)
 
 
 def same(one: str, other: str) -> bool:

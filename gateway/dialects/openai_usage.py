@@ -35,6 +35,9 @@ def chat_usage(usage: Mapping[str, Any]) -> Usage | None:
     total = count(usage, "total_tokens")
     if prompt is None or completion is None or total is None:
         return None
+    output = max(completion, total - prompt)
+    if not read and not made and "prompt_cache_hit_tokens" not in usage:
+        return usage_of(input=prompt, output=output)
     cached = count(read, "cached_tokens")
     return usage_of(
         input=prompt,
@@ -42,7 +45,7 @@ def chat_usage(usage: Mapping[str, Any]) -> Usage | None:
         write_5m=count(read, "cache_write_tokens"),
         input_audio=count(read, "audio_tokens"),
         input_image=count(read, "image_tokens"),
-        output=max(completion, total - prompt),
+        output=output,
         reasoning=count(made, "reasoning_tokens"),
         output_audio=count(made, "audio_tokens"),
         output_image=count(made, "image_tokens"),

@@ -7,6 +7,7 @@ assumptions about the providers, not bounds that hold in all cases. All arithmet
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from gateway.content import Document, Purpose
@@ -57,20 +58,8 @@ def bound_input(call: Call, *, image_tokens: int = 5_000, file_tokens: int = 100
         image_tokens: for one picture, however it is sent.
         file_tokens: for what one file, or one pointer to kept text, brings beyond the body's bytes.
     """
-    shape = call.shape
-    tokens = shape.body_bytes + FRAME_TOKENS + shape.images * image_tokens
-    tokens += shape.files * file_tokens
-    if shape.tools:
-        tokens += TOOL_FRAME_TOKENS
-    if isinstance(call.body, Document):
-        tree = call.body.open(Purpose.BOUND)
-        if shape.images:
-            tokens -= sum(map(len, parts.pictures(tree)))
-        if shape.audio:
-            tokens += parts.sounds_elsewhere(tree) * file_tokens
-        tokens += parts.hidden(tree) * file_tokens
-        tokens += parts.provider_tools(tree) * (TOOL_FRAME_TOKENS + TOOL_READ_TOKENS)
-    return max(tokens, FRAME_TOKENS)
+    tree = call.body.open(Purpose.BOUND) if isinstance(call.body, Document) else {}
+    return _bound(call, tree, parts.provider_tools(tree), image_tokens, file_tokens)
 
 
 def most(
@@ -93,23 +82,20 @@ def most(
         return Nanos(0)
     if price is None:
         return None
-    tokens = bound_input(call, image_tokens=image_tokens, file_tokens=file_tokens)
+    tree = call.body.open(Purpose.BOUND) if isinstance(call.body, Document) else {}
+    own_tools = parts.provider_tools(tree)
+    tokens = _bound(call, tree, own_tools, image_tokens, file_tokens)
     said = call.shape.max_output
     output = said if said is not None else model_output if model_output is not None else ceiling_output
-    tree = call.body.open(Purpose.BOUND) if isinstance(call.body, Document) else {}
-    tool_uses = parts.provider_tools(tree) * TOOL_USES
-    schemes = _schemes(tree, price)
-    if None in schemes:
-        return None
-    bills = [
-        _bill(call, rates, tokens, output, scheme.factor, tool_uses)
-        for scheme in schemes
-        if scheme is not None
-        for rates in _applicable(scheme, tokens)
-    ]
-    if any(bill is None for bill in bills):
-        return None
-    highest = max(bill for bill in bills if bill is not None)
+    highest = 0
+    for scheme in _schemes(tree, price):
+        if scheme is None:
+            return None
+        for rates in _applicable(scheme, tokens):
+            bill = _bill(call, rates, tokens, output, scheme.factor, own_tools * TOOL_USES)
+            if bill is None:
+                return None
+            highest = max(highest, bill)
     if _is_pinned(tree) and price.regional is not None:
         highest = -(-highest * price.regional.over // price.regional.under)
     return Nanos(-(-highest // 1000))
@@ -123,6 +109,20 @@ def guess_input(call: Call) -> int:
     text = "\n".join(parts.texts(tree)).encode("utf-8", "surrogatepass")
     tokens = guess_tokens(text) + 4 * call.shape.turns
     return tokens + call.shape.images * PICTURE_GUESS_TOKENS
+
+
+def _bound(call: Call, tree: Mapping[str, Any], own_tools: int, image_tokens: int, file_tokens: int) -> int:
+    shape = call.shape
+    tokens = shape.body_bytes + FRAME_TOKENS + shape.images * image_tokens
+    tokens += (shape.files + parts.hidden(tree)) * file_tokens
+    tokens += own_tools * (TOOL_FRAME_TOKENS + TOOL_READ_TOKENS)
+    if shape.tools:
+        tokens += TOOL_FRAME_TOKENS
+    if shape.images:
+        tokens -= sum(map(len, parts.pictures(tree)))
+    if shape.audio:
+        tokens += parts.sounds_elsewhere(tree) * file_tokens
+    return max(tokens, FRAME_TOKENS)
 
 
 def _schemes(tree: Mapping[str, Any], price: Price) -> list[Scheme | None]:
@@ -160,25 +160,29 @@ def _bill(call: Call, rates: Rates, tokens: int, output: int, factor: Factor, to
     made = 0 if call.kind in SILENT else output * max(1, shape.choices)
     if call.kind is PathKind.IMAGES:
         made = max(1, shape.inputs) * PICTURE_OUTPUT_TOKENS
-    inward = tokens * _dearest(_inward(call, rates))
-    outward = made * _dearest((rates.output, rates.reasoning, rates.output_audio, rates.output_image))
+    media = call.kind is PathKind.TRANSCRIPTION or shape.files > 0
+    inward = tokens * _dearest_inward(rates, media, media or shape.audio > 0, media or shape.images > 0)
+    outward = made * _dearest_outward(rates)
     return alone + -(-(inward + outward) * factor.over // factor.under)
 
 
-def _inward(call: Call, rates: Rates) -> Iterable[int | None]:
-    """The rates that input tokens of the call can be billed at. A model that has a price for cache writes
-    may write at the provider's own decision, so those always count."""
-    yield rates.input
-    yield rates.cached
-    yield rates.write_5m
-    yield rates.write_1h
-    media = call.kind is PathKind.TRANSCRIPTION or call.shape.files > 0
-    if media or call.shape.audio:
-        yield rates.input_audio
-    if media or call.shape.images:
-        yield rates.input_image
-    if media:
-        yield rates.input_video
+@lru_cache(maxsize=4096)
+def _dearest_inward(rates: Rates, video: bool, audio: bool, image: bool) -> int:
+    """The dearest rate that input tokens can be billed at. A model that has a price for cache writes may
+    write at the provider's own decision, so those always count."""
+    applicable = [rates.input, rates.cached, rates.write_5m, rates.write_1h]
+    if audio:
+        applicable.append(rates.input_audio)
+    if image:
+        applicable.append(rates.input_image)
+    if video:
+        applicable.append(rates.input_video)
+    return _dearest(applicable)
+
+
+@lru_cache(maxsize=4096)
+def _dearest_outward(rates: Rates) -> int:
+    return _dearest((rates.output, rates.reasoning, rates.output_audio, rates.output_image))
 
 
 def _dearest(rates: Iterable[int | None]) -> int:

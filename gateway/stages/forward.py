@@ -47,7 +47,7 @@ class Forward:
             ClientGone: the client left.
             OurError: no_credential.
         """
-        failed: GatewayError = OurError("unavailable")
+        failed: GatewayError | None = None
         for target in exchange.plan.targets:
             while len(exchange.attempts) < self._attempts:
                 try:
@@ -64,7 +64,7 @@ class Forward:
                         break
             if isinstance(failed, UpstreamRefused):
                 break
-        raise failed
+        raise failed or OurError("unavailable")
 
     async def _ask(self, target: Target, exchange: Exchange) -> None:
         call = exchange.call

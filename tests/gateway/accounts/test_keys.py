@@ -1,5 +1,6 @@
 """Keys: their form, their digests, and what making, rotating and revoking stores."""
 
+import hmac
 import re
 from dataclasses import replace
 from zlib import crc32
@@ -91,6 +92,11 @@ def test_a_digest_is_hmac_sha_256_with_the_pepper():
     assert keys.digest(b"Jefe", "what do ya want for nothing?") == wanted
     assert keys.same(wanted, wanted)
     assert not keys.same(wanted, wanted[:-1] + "4")
+
+
+@given(st.binary(max_size=200), st.text(alphabet=st.characters(codec="utf-8"), max_size=200))
+def test_a_digest_is_the_same_as_the_standard_librarys_for_peppers_and_texts_of_every_length(pepper, text):
+    assert keys.digest(pepper, text) == hmac.digest(pepper, text.encode(), "sha256").hex()
 
 
 async def test_only_the_digest_and_the_marks_of_a_key_are_stored():
