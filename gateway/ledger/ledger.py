@@ -69,7 +69,9 @@ class Ledger:
         if caller.cap is not None and account.base + account.fresh + account.held + amount > caller.cap:
             raise OverLimit("budget_exceeded", about="key")
         if caller.rate is not None:
-            admitted, value = rates.admit(account.due_ns, self._clock.tick_ns(), caller.rate, burst(caller.rate))
+            admitted, value = rates.admit(
+                account.due_ns, self._clock.tick_ns(), caller.rate, burst(caller.rate)
+            )
             if not admitted:
                 raise OverLimit("rate_limited", after_s=value / SECOND_NS, about="key")
             account.due_ns = value
