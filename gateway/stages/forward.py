@@ -49,9 +49,10 @@ class Forward:
         """
         failed: GatewayError | None = None
         for target in exchange.plan.targets:
+            tried: set[Slug] = set()  # a second look at the same key would not change its provider's mind
             while len(exchange.attempts) < self._attempts:
                 try:
-                    await self._ask(target, exchange)
+                    await self._ask(target, exchange, tried)
                     return
                 except (UpstreamError, OurError) as error:
                     if exchange.client.started:
@@ -60,16 +61,18 @@ class Forward:
                     failed = error
                     if not isinstance(error, UpstreamError) or not error.retry:
                         break
-                    if not (refused_key(error) and self._pool.spare(target.provider_name)):
+                    if not (refused_key(error) and self._pool.spare(target.provider_name, tried)):
                         break
             if isinstance(failed, UpstreamRefused):
                 break
         raise failed or OurError("unavailable")
 
-    async def _ask(self, target: Target, exchange: Exchange) -> None:
+    async def _ask(self, target: Target, exchange: Exchange, tried: set[Slug]) -> None:
         call = exchange.call
         dialect = DIALECTS[call.dialect]
-        credential = self._pool.pick(target.provider_name)
+        credential = self._pool.pick(target.provider_name, tried)
+        if credential is not None:
+            tried.add(credential.id)
         request = target.provider.request(call, target.model, credential.reveal() if credential else None)
         attempt = Attempt(
             target, dialect.meter(call), credential.id if credential else None, self._clock.tick_ns()
@@ -100,12 +103,12 @@ class Forward:
         client, meter = exchange.client, attempt.meter
         chunk = await answer.read()
         exchange.first_byte_ns = self._clock.tick_ns()
-        client.extra.extend(self._headers(exchange, attempt))
         if not exchange.call.stream:
             await self._whole(exchange, attempt, answer, chunk)
             return
         if not chunk:
             raise UpstreamError("upstream_cut")  # another target may have an answer
+        client.extra.extend(self._headers(exchange, attempt))
         await client.start(answer.status, answer.headers, None)
         sent = b""
         try:
@@ -142,12 +145,13 @@ class Forward:
             chunk = await answer.read()
         else:
             attempt.code = OK
-            client.extra.extend(self._money(exchange))
+            client.extra.extend((*self._headers(exchange, attempt), *self._money(exchange)))
             body = b"".join(parts)
             await client.start(answer.status, answer.headers, len(body))
             await client.write(body)
             await client.finish()
             return
+        client.extra.extend(self._headers(exchange, attempt))
         await client.start(answer.status, answer.headers, None)
         for part in parts:
             await client.write(part)

@@ -65,6 +65,16 @@ async def test_a_busy_target_is_followed_by_the_next_one(tmp_path: Path) -> None
     assert record.cost_nanos == 5 * 10_000 + 7 * 20_000
 
 
+@pytest.mark.parametrize("stream", [True, False])
+async def test_headers_tell_of_the_target_that_answered_and_of_no_other(tmp_path: Path, stream: bool) -> None:
+    broken: tuple[int, list[Any]] = (200, [] if stream else [whole()[:20], UpstreamError("upstream_cut")])
+    one = stand(tmp_path, broken, (200, [LAST, DONE] if stream else [whole()]))
+    _, client = await one.call({**(STREAM if stream else {}), "model": "both"})
+    names = [name for name, _ in client.extra]
+    assert len(names) == len(set(names))
+    assert ("x-gateway-model", "two/m2") in client.extra
+
+
 async def test_a_dead_key_is_followed_by_the_next_key_of_the_same_provider(tmp_path: Path) -> None:
     one = stand(tmp_path, DEAD, (200, [whole()]), keys=2)
     exchange, client = await one.call()
