@@ -7,7 +7,8 @@ import secrets
 import signal
 import ssl
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -45,7 +46,6 @@ from gateway.tasks import Tasks
 from gateway.watch.access_log import AccessLog
 from gateway.watch.exposition import Exposition
 from gateway.watch.metrics import Metrics
-
 
 GARBAGE = 10_000
 """Objects that come alive before Python looks for cycles among the young ones; calls leave hardly any."""
@@ -176,6 +176,7 @@ class App:
     Args:
         path: where the configuration came from, to be read again at a reload.
         worker: its number among the processes that share the port; number 0 has the admin listener.
+        doors: sockets that it was given by the process that started it.
 
     Attributes:
         store: the store, once started.
@@ -183,8 +184,11 @@ class App:
 
     store: Store
 
-    def __init__(self, config: Config, path: Path | None = None, worker: int = 0) -> None:
+    def __init__(
+        self, config: Config, path: Path | None = None, worker: int = 0, doors: workers.Doors | None = None
+    ) -> None:
         self._path = path
+        self._doors = doors or workers.Doors()
         self._worker = worker
         self._clock = SystemClock()
         self._tasks = Tasks()
@@ -252,9 +256,9 @@ class App:
         self._tasks.start("secrets.refresh", self._vault_refresher.run())
         self._tasks.start("ledger.refresh", self._watch_spending())
         self._tasks.start("metrics.leave", self._exposition.run(self._metrics, config.metrics.interval))
-        await self._plane.start(
-            *_address(config.server.listen), tls=_tls(config), reuse_port=config.server.workers > 1
-        )
+        with _listening("server.listen", config.server.listen):
+            address, tls = _address(config.server.listen), _tls(config)
+            await self._plane.start(*address, tls=tls, sockets=self._doors.calls)
         if self._worker == 0:
             await self._start_admin()
         self._ready = True
@@ -263,6 +267,8 @@ class App:
     async def close(self) -> None:
         """Stop taking calls, let those under way finish, store what is known, close."""
         self._ready = False
+        if hasattr(self, "_admin") and self._doors.admin:
+            await self._admin.close()  # a successor answers there
         if hasattr(self, "_plane"):
             await self._plane.close(self._config.server.drain_timeout)
         if hasattr(self, "_admin"):
@@ -359,7 +365,9 @@ class App:
             token=admin_token(self._config),
         )
         self._admin = AdminListener(AdminApi(services).application())
-        await self._admin.start(*_address(self._config.server.admin_listen))
+        address = self._config.server.admin_listen
+        with _listening("server.admin_listen", address):
+            await self._admin.start(*_address(address), sockets=self._doors.admin)
 
     async def _explain(self, body: dict[str, Any]) -> dict[str, Any]:
         caller = Caller(key_id=Slug("admin"), key_name=Slug("admin"))
@@ -378,15 +386,17 @@ class App:
         }
 
 
-async def serve(config: Config, path: Path | None, worker: int) -> int:
+async def serve(config: Config, path: Path | None, worker: int, doors: workers.Doors) -> int:
     """Run one process until a signal ends it: SIGTERM and SIGINT drain, SIGHUP reloads."""
     harden()
-    app = App(config, path, worker)
+    app = App(config, path, worker, doors)
     await app.start()
     loop, ended, tasks = asyncio.get_running_loop(), asyncio.Event(), Tasks()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     loop.add_signal_handler(signal.SIGHUP, lambda: tasks.start("config.reload", app.reload()))
+    # An upgrade is the supervisor's work; a process that has none must not die of being asked for one.
+    loop.add_signal_handler(signal.SIGUSR2, lambda: log.fact("upgrade.needs_workers", log.Level.WARNING))
     gc.collect()
     gc.freeze()  # what is there now stays: it need not be looked at again
     gc.set_threshold(GARBAGE, 20, 20)
@@ -478,6 +488,14 @@ def shown(config: Config) -> dict[str, Any]:
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     return host.strip("[]"), int(port)
+
+
+@contextmanager
+def _listening(place: str, address: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise workers.unavailable(place, address, error) from None
 
 
 def _tls(config: Config) -> ssl.SSLContext | None:

@@ -1,6 +1,8 @@
 """AdminListener: the admin application on a port, behind connections that never quote a request."""
 
 import asyncio
+from collections.abc import Sequence
+from socket import socket
 from typing import Any, Final
 
 import orjson
@@ -22,11 +24,11 @@ class AdminListener:
 
     def __init__(self, application: web.Application) -> None:
         self._runner = web.AppRunner(application, access_log=None, handle_signals=False)
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self.port = 0
 
-    async def start(self, host: str, port: int) -> None:
-        """Listen.
+    async def start(self, host: str, port: int, sockets: Sequence[socket] = ()) -> None:
+        """Listen; on sockets, where some are bound already.
 
         Raises:
             OSError: the address cannot be had.
@@ -34,13 +36,16 @@ class AdminListener:
         await self._runner.setup()
         manager, loop = self._runner.server, asyncio.get_running_loop()
         assert manager is not None
-        self._server = await loop.create_server(lambda: _Connection(manager, loop=loop), host, port)
-        self.port = int(self._server.sockets[0].getsockname()[1])
+        places: list[dict[str, Any]] = [{"sock": one} for one in sockets] or [{"host": host, "port": port}]
+        for place in places:
+            server = await loop.create_server(lambda: _Connection(manager, loop=loop), **place)
+            self._servers.append(server)
+        self.port = int(self._servers[0].sockets[0].getsockname()[1])
 
     async def close(self) -> None:
         """Stop, and close all connections."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         await self._runner.cleanup()
 
 

@@ -19,6 +19,8 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     """Add the commands of this module."""
     serve = commands.add_parser("serve", parents=[shared], help="start the gateway (the default)")
     serve.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    serve.add_argument("--call-sockets", default="", help=argparse.SUPPRESS)
+    serve.add_argument("--admin-sockets", default="", help=argparse.SUPPRESS)
     serve.set_defaults(run=run_serve)
     init = commands.add_parser(
         "init", parents=[shared], help="write a commented gateway.toml and the master key"
@@ -37,7 +39,8 @@ def run_serve(arguments: argparse.Namespace) -> int:
             _greet(config, first)
         if config.server.workers > 1:
             return workers.supervise(config, path)
-    return _run(config)(app.serve(config, path, arguments.worker or 0))
+    doors = workers.Doors.inherited(arguments.call_sockets, arguments.admin_sockets)
+    return _run(config)(app.serve(config, path, arguments.worker or 0, doors))
 
 
 def run_init(arguments: argparse.Namespace) -> int:

@@ -6,10 +6,11 @@ the body read (and 100-continue sent). A caller without a key can make us read n
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from email.utils import formatdate
 from ipaddress import ip_address
-from typing import Final, Protocol
+from socket import socket
+from typing import Any, Final, Protocol
 
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
@@ -38,6 +39,10 @@ from gateway.exchange import Exchange
 from gateway.names import Ids, Slug
 
 _SWEEP_S: Final = 0.25
+_LAST_CALLS_S: Final = 0.25
+"""How long connections that idle are kept when the process goes down. A request that is on its way is
+answered then, and told that the connection closes; without this it would meet a closed one."""
+_LOOK_S: Final = 0.01
 _BACKLOG: Final = 1024
 _JSON: Final = (("content-type", "application/json"),)
 _OPENAI: Final = Slug("openai_chat")
@@ -91,7 +96,7 @@ class DataPlane:
     ) -> None:
         self.limits = limits
         self.open_calls = 0
-        self.closing = False
+        self.leaving = self.closing = False
         self.tick_ns = clock.tick_ns
         self._pipeline = pipeline
         self._clock = clock
@@ -100,7 +105,7 @@ class DataPlane:
         self._ids = Ids("req")
         self._date = (0, "")
         self._listener: EdgeListener | None = None
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._sweep_handle: asyncio.TimerHandle | None = None
         self._quiet = asyncio.Event()
         self._flushing: list[Connection] = []
@@ -110,9 +115,18 @@ class DataPlane:
     # --- life ---
 
     async def start(
-        self, host: str, port: int, *, tls: ssl.SSLContext | None = None, reuse_port: bool = False
+        self,
+        host: str,
+        port: int,
+        *,
+        tls: ssl.SSLContext | None = None,
+        reuse_port: bool = False,
+        sockets: Sequence[socket] = (),
     ) -> None:
         """Listen; may be called once.
+
+        Args:
+            sockets: bound already; host and port are not looked at then.
 
         Raises:
             OSError: the address cannot be had.
@@ -124,21 +138,22 @@ class DataPlane:
         silence(loop)
         self._loop = loop
         self._listener = EdgeListener(self, loop)
-        self._server = await loop.create_server(
-            self._listener,
-            host,
-            port,
-            ssl=tls,
-            ssl_handshake_timeout=self.limits.head_s if tls is not None else None,
-            reuse_port=reuse_port or None,
-            backlog=_BACKLOG,
-        )
+        places: list[dict[str, Any]] = [{"sock": one} for one in sockets]
+        for place in places or [{"host": host, "port": port, "reuse_port": reuse_port or None}]:
+            server = await loop.create_server(
+                self._listener,
+                ssl=tls,
+                ssl_handshake_timeout=self.limits.head_s if tls is not None else None,
+                backlog=_BACKLOG,
+                **place,
+            )
+            self._servers.append(server)
         self._sweep_handle = loop.call_later(_SWEEP_S, self._sweep_again, loop)
 
     @property
     def ports(self) -> tuple[int, ...]:
         """The ports listened on, one for each address."""
-        return tuple(one.getsockname()[1] for one in self._server.sockets) if self._server else ()
+        return tuple(one.getsockname()[1] for server in self._servers for one in server.sockets)
 
     @property
     def connections(self) -> int:
@@ -146,10 +161,14 @@ class DataPlane:
 
     async def close(self, grace_s: float) -> None:
         """Stop accepting, let running calls end for grace_s seconds, then cancel them."""
-        self.closing = True
-        if self._server is None or self._listener is None or self._sweep_handle is None:
+        self.leaving = True
+        if self._listener is None or self._sweep_handle is None:
+            self.closing = True
             return
-        self._server.close()
+        for server in self._servers:
+            server.close()
+        await self._last_calls(min(grace_s, _LAST_CALLS_S))
+        self.closing = True
         for connection in list(self._listener.open):
             connection.retire()
         await self._calls_end(grace_s)
@@ -160,6 +179,11 @@ class DataPlane:
             connection.drop()
         self._sweep_handle.cancel()
         await asyncio.sleep(0)  # dropped connections tell so in the next turn
+
+    async def _last_calls(self, wait_s: float) -> None:
+        due_ns = self.tick_ns() + int(wait_s * 1e9)
+        while self.connections and self.tick_ns() < due_ns:  # noqa: ASYNC110 - no event for a last one
+            await asyncio.sleep(_LOOK_S)
 
     async def _calls_end(self, wait_s: float) -> None:
         if self.open_calls:
@@ -218,7 +242,7 @@ class DataPlane:
             connection.refuse(code)
             return False
         query = read_query(text, head) if mark else ()
-        keep = not (message.should_close or message.upgrade or self.closing)
+        keep = not (message.should_close or message.upgrade or self.leaving or self.closing)
         sink = ClientSink(connection, payload, self._date_line(), keep, message.method == "HEAD")
         self.open_calls += 1
         try:
@@ -307,7 +331,7 @@ class DataPlane:
         if method not in ("GET", "HEAD"):
             await self._refuse(sink, _method_error(sink, "GET"), dialects.DIALECTS[_OPENAI])
             return
-        good = path != "/readyz" or (self._local.ready() and not self.closing)
+        good = path != "/readyz" or (self._local.ready() and not (self.leaving or self.closing))
         await _send(sink, 200 if good else 503, b'{"status":"ok"}' if good else b'{"status":"unavailable"}')
 
     async def _conclude(self, sink: ClientSink, exchange: Exchange, dialect: Dialect) -> None:
