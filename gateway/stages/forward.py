@@ -16,6 +16,7 @@ from gateway.errors import (
 )
 from gateway.exchange import OK, Attempt, Exchange, Target
 from gateway.ledger.charges import Charges, dollars
+from gateway.names import Slug
 from gateway.upstreams.pool import Pool, refused_key
 
 

@@ -5,7 +5,7 @@ One that is throttled (429) is set aside for as long as the provider asks. The t
 because the first needs a person and the second only time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from gateway.clock import Clock
@@ -73,8 +73,11 @@ class Pool:
         """All providers."""
         return tuple(self._providers.values())
 
-    def pick(self, name: Slug) -> Credential | None:
+    def pick(self, name: Slug, tried: Collection[Slug] = ()) -> Credential | None:
         """The next usable credential, in turn; None for a provider that needs none.
+
+        Args:
+            tried: ids of credentials that this call need not come back with.
 
         Raises:
             OurError: no_credential, none is stored.
@@ -91,7 +94,7 @@ class Pool:
         now = self._clock.tick_ns()
         for offset in range(len(loaded.credentials)):
             credential = loaded.credentials[(loaded.next + offset) % len(loaded.credentials)]
-            if credential.until_ns <= now:
+            if credential.until_ns <= now and credential.id not in tried:
                 loaded.next = (loaded.next + offset + 1) % len(loaded.credentials)
                 return credential
         resting = [one.until_ns for one in loaded.credentials if not one.dead]
@@ -99,10 +102,10 @@ class Pool:
             raise CredentialDead("upstream_credential", about=name)
         raise UpstreamBusy("upstream_busy", after_s=(min(resting) - now) / SECOND_NS)
 
-    def spare(self, name: Slug) -> bool:
-        """Whether another credential could serve a further attempt at once."""
+    def spare(self, name: Slug, tried: Collection[Slug] = ()) -> bool:
+        """Whether a credential that was not tried could serve a further attempt at once."""
         now = self._clock.tick_ns()
-        return any(one.until_ns <= now for one in self._providers[name].credentials)
+        return any(one.until_ns <= now and one.id not in tried for one in self._providers[name].credentials)
 
     def report(self, name: Slug, credential_id: Slug | None, error: GatewayError | None) -> None:
         """Tell how an attempt with a credential ended."""
