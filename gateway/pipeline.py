@@ -62,7 +62,7 @@ class Pipeline:
                     await stage(exchange)
         except GatewayError as error:
             exchange.error = error
-        except CancelledError:
+        except (CancelledError, GeneratorExit):  # the latter when the loop ends and the call has not
             exchange.error = ClientGone("client_closed")
             raise
         except Exception as bug:  # the one place where a mistake of ours is caught: it must not cost a record
