@@ -1,0 +1,440 @@
+"""Every await of a call cancelled, every hook of a call failing: is there always one record, and no hold?
+
+python tests/campaigns/fault_points.py
+
+The real stages run over scripted answers, and over the real transport with a provider on a port. The
+coroutine of a call is driven by hand: at its first suspension, then at its second, and so on, it is
+cancelled, cancelled twice, given an exception, or closed. Then every hook (provider, router, classifier,
+meter, filter, observer, …) is made to raise, one use after the other. Exits with 1 when anything is wrong.
+"""
+
+import asyncio
+import io
+import logging
+import sys
+import tempfile
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final, cast
+
+import orjson
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from gateway import log
+from gateway.content import EMPTY, Content, Secret
+from gateway.contracts import Call, Envelope, Headers
+from gateway.dialects import DIALECTS
+from gateway.edge.transport import Transport
+from gateway.errors import UpstreamError
+from gateway.exchange import Exchange
+from gateway.names import Slug
+from gateway.records import Outcome, PathKind
+from tests.campaigns.judge import Verdict
+from tests.fakes.flow import BUSY, FAILED, REFUSED, UNREACHABLE, ListSink, Stand, stand, whole
+from tests.upstream import Upstream
+
+CANARY: Final = "canary-of-the-fault-points"
+CHAT: Final = Slug("openai_chat")
+MOST: Final = 500
+"""Points of one call; more is a mistake of the campaign."""
+
+
+class Sabotage(RuntimeError):
+    """What no program expects."""
+
+
+class Strike(Enum):
+    """What is done to a call at a point."""
+
+    CANCEL = "cancelled"
+    CANCEL_TWICE = "cancelled twice"
+    RAISE = "given an exception"
+    CLOSE = "closed"
+
+
+class Driven:
+    """Runs a coroutine within the task that awaits this, and strikes at one of its suspensions.
+
+    Attributes:
+        points: suspensions so far.
+        struck: whether it came to the point.
+    """
+
+    def __init__(self, work: Coroutine[Any, Any, None], at: int, strike: Strike) -> None:
+        self._work, self._at, self._strike = work, at, strike
+        self.points = 0
+        self.struck = False
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        step: Callable[[], Any] = lambda: self._work.send(None)  # noqa: E731
+        while True:
+            try:
+                waits_for = step()
+            except StopIteration:
+                return
+            self.points += 1
+            if self.points == self._at and self._strike in (Strike.RAISE, Strike.CLOSE):
+                self.struck = True
+                if waits_for is not None:
+                    waits_for._asyncio_future_blocking = False
+                    waits_for.cancel()  # as a task does, so that what it stands for is given up
+                if self._strike is Strike.CLOSE:
+                    self._work.close()
+                    return
+                step = lambda: self._work.throw(Sabotage(CANARY))  # noqa: E731
+                continue
+            twice = self._strike is Strike.CANCEL_TWICE and self.points == self._at + 1
+            if twice or (self.points == self._at and self._strike in (Strike.CANCEL, Strike.CANCEL_TWICE)):
+                self.struck = True
+                task = asyncio.current_task()
+                assert task is not None
+                task.cancel()
+            try:
+                told = yield waits_for
+            except BaseException as error:  # whatever the task is given is the call's
+                caught = error
+                step = lambda: self._work.throw(caught)  # noqa: B023, E731
+            else:
+                step = lambda: self._work.send(told)  # noqa: B023, E731
+
+
+class Hooks:
+    """Counts the uses of hooks; one of them raises.
+
+    Attributes:
+        used: names of the hooks, in the order of their use.
+    """
+
+    def __init__(self, at: int | None = None) -> None:
+        self._at = at
+        self.used: list[str] = []
+
+    @property
+    def struck(self) -> bool:
+        """Whether it came to that use."""
+        return self._at is not None and len(self.used) >= self._at
+
+    def hit(self, name: str) -> None:
+        """A hook is used."""
+        self.used.append(name)
+        if len(self.used) == self._at:
+            raise Sabotage(CANARY)
+
+
+LAST: Final = frozenset({"release", "abort"})
+"""Hooks that do their work before they fail: what they let go must count as let go."""
+MAKERS: Final = frozenset({"meter", "filter"})
+
+
+class Wired:
+    """Anything, with its methods and properties wired to hooks."""
+
+    def __init__(self, inner: Any, name: str, hooks: Hooks) -> None:
+        self._inner, self._name, self._hooks = inner, name, hooks
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._inner, name)
+        label = f"{self._name}.{name}"
+        if not callable(value):
+            self._hooks.hit(label)
+            return value
+
+        def use(*arguments: Any, **named: Any) -> Any:
+            if name not in LAST:
+                self._hooks.hit(label)
+            made = value(*arguments, **named)
+            if name in LAST:
+                self._hooks.hit(label)
+            return Wired(made, name, self._hooks) if name in MAKERS and made is not None else made
+
+        return use
+
+
+class Slow:
+    """An Exit whose answers come only after the loop has turned; counts what it opened."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.opened = 0
+
+    async def open(self, request: Any, permit: Any) -> "SlowAnswer":
+        await asyncio.sleep(0)
+        answer = await self._inner.open(request, permit)
+        self.opened += 1
+        return SlowAnswer(answer)
+
+    def release(self, answer: "SlowAnswer") -> None:
+        self._inner.release(answer)
+
+
+class SlowAnswer:
+    """See Slow."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.status, self.headers = inner.status, inner.headers
+
+    async def read(self) -> bytes:
+        await asyncio.sleep(0)
+        chunk = cast(bytes, await self._inner.read())
+        await asyncio.sleep(0)
+        return chunk
+
+
+class SlowSink(ListSink):
+    """A client that is written to only after the loop has turned."""
+
+    async def start(self, status: int, headers: Headers, length: int | None) -> None:
+        await asyncio.sleep(0)
+        await super().start(status, headers, length)
+
+    async def write(self, chunk: bytes) -> None:
+        await asyncio.sleep(0)
+        await super().write(chunk)
+        await asyncio.sleep(0)
+
+    async def finish(self) -> None:
+        await asyncio.sleep(0)
+        await super().finish()
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A call and what becomes of it when nothing is done to it."""
+
+    name: str
+    scripts: tuple[Any, ...]
+    body: dict[str, Any] = field(default_factory=dict)
+    tree: dict[str, Any] = field(default_factory=dict)
+    leaves_after: int | None = None
+    power: bool = False
+
+
+EVENT: Final = b'data: {"choices":[{"index":0,"delta":{"content":"hi"}}]}\n\n'
+USAGE: Final = b'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}\n\n'
+DONE: Final = b"data: [DONE]\n\n"
+STREAM: Final = (200, [EVENT, EVENT, USAGE, DONE])
+ASKED: Final = {"stream": True, "stream_options": {"include_usage": True}}
+BOTH: Final = {"model": "both"}
+SMALL: Final = {"upstream": {"whole_answer": "64B"}}
+
+SCENES: Final = (
+    Scene("whole", ((200, [whole()[:40], whole()[40:]]),)),
+    Scene("whole, made durable", ((200, [whole()]),), power=True),
+    Scene("too large to hold", ((200, [whole()[:90], whole()[90:]]),), tree=SMALL),
+    Scene("stream", (STREAM,), ASKED),
+    Scene("stream whose usage is taken out", (STREAM,), {"stream": True}),
+    Scene("stream that breaks", ((200, [EVENT, UpstreamError("upstream_cut")]),), ASKED),
+    Scene("stream without its end", ((200, [EVENT]),), ASKED),
+    Scene("stream, second target", (BUSY, STREAM), {**ASKED, **BOTH}),
+    Scene("unreachable, second target", (UNREACHABLE, (200, [whole()])), BOTH),
+    Scene("all fail", (FAILED, FAILED), BOTH),
+    Scene("refused", (REFUSED,)),
+    Scene("client leaves", (STREAM,), ASKED, leaves_after=1),
+)  # fmt: skip
+
+
+@contextmanager
+def wired(one: Stand, hooks: Hooks) -> Iterator[None]:
+    """The parts of a flow that plugins and dialects provide, wired."""
+    built: Any = one.flow
+    for loaded in built.pool.all():
+        loaded.provider = Wired(loaded.provider, "provider", hooks)
+    _lead(one, Wired(one.exit, "exit", hooks))
+    built.route._routers = {
+        name: Wired(router, "router", hooks) for name, router in built.route._routers.items()
+    }
+    built.classify._classifiers = [Wired(one, "classifier", hooks) for one in built.classify._classifiers]
+    built.pipeline._record._observers = (Wired(Watching(), "observer", hooks),)
+    built.pipeline._auth._directory = Wired(built.pipeline._auth._directory, "directory", hooks)
+    dialect = DIALECTS[CHAT]
+    DIALECTS[CHAT] = cast(Any, Wired(dialect, "dialect", hooks))
+    try:
+        yield
+    finally:
+        DIALECTS[CHAT] = dialect
+
+
+def _lead(one: Stand, exit: Any) -> None:
+    for loaded in one.flow.pool.all():
+        loaded.exit = exit
+    catalogue: Any = one.flow.catalogue  # which remembers the targets that it has made
+    catalogue._places.clear()
+    catalogue._found.clear()
+
+
+class Watching:
+    """An observer."""
+
+    def saw(self, record: object) -> None:
+        """Look."""
+
+
+def _parse(body: dict[str, Any]) -> Call:
+    tree = {"model": "m1", "messages": [{"role": "user", "content": "hello"}]} | body
+    return DIALECTS[CHAT].read_call(Envelope(kind=PathKind.CHAT, body=Content(orjson.dumps(tree))))
+
+
+def _begin(one: Stand, scene: Scene) -> tuple[Exchange, SlowSink, Coroutine[Any, Any, None]]:
+    client = SlowSink(scene.leaves_after)
+    exchange = Exchange(Slug("req-1"), 1, 1, client, Secret("right"), EMPTY)
+
+    async def read() -> Call:
+        await asyncio.sleep(0)
+        return _parse(scene.body)
+
+    return exchange, client, one.flow.pipeline(exchange, read)
+
+
+def _judge(verdict: Verdict, one: Stand, exchange: Exchange, client: ListSink, what: str) -> None:
+    verdict.need(len(one.records) == 1, f"{what}: {len(one.records)} records")
+    verdict.need((one.ledger.held, one.ledger.open_holds) == (0, 0), f"{what}: money is still held")
+    verdict.need(one.journal.open_calls == 0, f"{what}: the journal waits for the call's end")
+    for record in one.records:
+        finished = record.outcome is not Outcome.OK or client.finished
+        verdict.need(finished, f"{what}: recorded as ok, and the client has not got all of it")
+        answered = client.finished or client.aborted or exchange.error is not None
+        verdict.need(answered, f"{what}: neither an answer nor an error")
+        most = record.held_nanos * max(1, len(exchange.attempts))
+        verdict.need((record.cost_nanos or 0) <= most, f"{what}: costs more than was held")
+
+
+async def _strike_awaits(verdict: Verdict, scene: Scene, strike: Strike) -> int:
+    for at in range(1, MOST):
+        with tempfile.TemporaryDirectory() as folder:
+            one = stand(Path(folder), *scene.scripts, tree=scene.tree)
+            one.journal.power = scene.power
+            exit = Slow(one.exit)
+            _lead(one, exit)
+            exchange, client, work = _begin(one, scene)
+            what = f"{scene.name}, {strike.value} at await {at}"
+            struck = await _drive(verdict, work, at, strike, what)
+            _judge(verdict, one, exchange, client, what)
+            released, opened = one.exit.released, exit.opened
+            verdict.need(released == opened, f"{what}: {released} of {opened} answers released")
+            one.journal.stop()
+            if not struck:
+                return at - 1
+    raise AssertionError("too many points")
+
+
+async def _drive(
+    verdict: Verdict, work: Coroutine[Any, Any, None], at: int, strike: Strike, what: str
+) -> bool:
+    driven = Driven(work, at, strike)
+
+    async def within() -> None:
+        await driven
+
+    task = asyncio.ensure_future(within())
+    await asyncio.wait([task])
+    cancelled = task.cancelled()
+    if not cancelled and (error := task.exception()) is not None:
+        verdict.need(False, f"{what}: {type(error).__name__} came through")
+    if driven.struck and strike in (Strike.CANCEL, Strike.CANCEL_TWICE):
+        verdict.need(cancelled, f"{what}: the cancellation was swallowed")
+    return driven.struck
+
+
+async def _strike_hooks(verdict: Verdict, scene: Scene) -> set[str]:
+    used: set[str] = set()
+    for at in range(1, MOST):
+        with tempfile.TemporaryDirectory() as folder:
+            one = stand(Path(folder), *scene.scripts, tree=scene.tree)
+            hooks = Hooks(at)
+            opened = one.exit.requests
+            with wired(one, hooks):
+                exchange, client, work = _begin(one, scene)
+                what = f"{scene.name}, hook {at} fails"
+                await _drive(verdict, work, MOST, Strike.RAISE, what)
+            what = f"{scene.name}, {hooks.used[-1] if not hooks.struck else hooks.used[at - 1]} fails"
+            _judge(verdict, one, exchange, client, what)
+            answered = len(opened) - sum(script is UNREACHABLE for script in scene.scripts[: len(opened)])
+            verdict.need(
+                one.exit.released == answered, f"{what}: {one.exit.released} of {answered} answers released"
+            )
+            one.journal.stop()
+            used |= set(hooks.used)
+            if not hooks.struck:
+                return used
+    raise AssertionError("too many points")
+
+
+# --- over the real transport ---------------------------------------------------------------------
+
+WIRE_SCENES: Final = (
+    Scene("wire: whole", ()),
+    Scene("wire: stream", (), {"stream": True}),
+    Scene("wire: slow stream", (), {"stream": True, "messages": [
+        {"role": "user", "content": "echo:first=0.005,delay=0.002,tokens=4"}]}),
+    Scene("wire: refused", (), {"messages": [{"role": "user", "content": "echo:status=400"}]}),
+    Scene("wire: broken off", (), {"stream": True, "messages": [
+        {"role": "user", "content": "echo:cut=2,tokens=9"}]}),
+    Scene("wire: second target", (), {**BOTH, "messages": [
+        {"role": "user", "content": "echo:status=503"}]}),
+)  # fmt: skip
+
+
+async def _strike_wire(verdict: Verdict, upstream: Upstream, scene: Scene, strike: Strike) -> int:
+    url = {"use": "compatible", "base_url": upstream.openai, "allow_private": True, "needs_key": False}
+    port = int(upstream.url.rpartition(":")[2])
+    for at in range(1, MOST):
+        with tempfile.TemporaryDirectory() as folder:
+            one = stand(Path(folder), tree={"providers": {"one": url, "two": url}})
+            transport = Transport(allowed=frozenset({("127.0.0.1", port)}))
+            _lead(one, transport)
+            exchange, client, work = _begin(one, replace(scene, body={"max_tokens": 50, **scene.body}))
+            what = f"{scene.name}, {strike.value} at await {at}"
+            struck = await _drive(verdict, work, at, strike, what)
+            _judge(verdict, one, exchange, client, what)
+            for _ in range(20):
+                if transport.open_connections == transport.resting_connections:
+                    break
+                await asyncio.sleep(0.001)
+            left = transport.open_connections - transport.resting_connections
+            verdict.need(not left, f"{what}: {left} connections are neither resting nor closed")
+            await transport.close()
+            one.journal.stop()
+            if not struck:
+                return at - 1
+    raise AssertionError("too many points")
+
+
+async def campaign() -> Verdict:
+    """All of it."""
+    verdict = Verdict()
+    logging.getLogger("aiohttp.server").disabled = True  # the provider's: it minds connections that break
+    said = io.StringIO()
+    log.configure(log.Level.DEBUG, said)
+    try:
+        points, hooks = 0, set[str]()
+        for scene in SCENES:
+            for strike in Strike:
+                points += await _strike_awaits(verdict, scene, strike)
+            hooks |= await _strike_hooks(verdict, scene)
+        async with Upstream() as upstream:
+            for scene in WIRE_SCENES:
+                for strike in Strike:
+                    points += await _strike_wire(verdict, upstream, scene, strike)
+    finally:
+        log.configure()
+    verdict.need(CANARY not in said.getvalue(), "the text of an exception was logged")
+    verdict.figures["awaits struck"] = points
+    verdict.figures["hooks that failed"] = ", ".join(sorted(hooks))
+    return verdict
+
+
+def main() -> int:
+    """Run."""
+    verdict = asyncio.run(campaign())
+    print(verdict)
+    return 1 if verdict.findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
