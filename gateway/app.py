@@ -13,7 +13,6 @@ from dataclasses import fields, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
@@ -274,6 +273,8 @@ class App:
         if hasattr(self, "_admin"):
             await self._admin.close()
         await self._tasks.close(0)
+        if hasattr(self, "_exposition"):
+            self._exposition.close(self._metrics.series() if hasattr(self, "_metrics") else {})
         if hasattr(self, "_transport"):
             await self._transport.close()
         if hasattr(self, "_writer"):
@@ -428,6 +429,7 @@ async def try_out(config: Config) -> None:
             attempt()
         except ConfigError as error:
             problems += error.problems
+    problems += flow.blocked_places(config)
     if problems:
         raise ConfigError(problems)
 
@@ -583,9 +585,6 @@ def _reaches(config: Config) -> tuple[Any, ...]:
 
 
 def _private_origins(config: Config) -> frozenset[tuple[str, int]]:
-    origins = set()
-    for table in config.providers.values():
-        url = urlsplit(str(configuration.plugin_keys(table).get("base_url", "")))
-        if table.allow_private and url.hostname:
-            origins.add((url.hostname, url.port or (443 if url.scheme == "https" else 80)))
-    return frozenset(origins)
+    tables = [table for table in config.providers.values() if table.allow_private]
+    origins = {flow.origin_of(str(configuration.plugin_keys(table).get("base_url", ""))) for table in tables}
+    return frozenset(origin for origin in origins if origin is not None)

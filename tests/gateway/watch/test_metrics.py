@@ -1,5 +1,7 @@
 """Counters with bounded labels, merged over processes, as Prometheus reads them."""
 
+import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
@@ -69,15 +71,47 @@ def test_a_flood_of_names_ends_in_other() -> None:
     )
 
 
-def test_processes_are_added_up_and_a_successor_goes_on_counting(tmp_path: Path) -> None:
+def test_processes_are_added_up_and_the_next_one_goes_on_counting(tmp_path: Path) -> None:
     first, second = Metrics(), Metrics()
     first.saw(record())
     second.saw(record())
-    Exposition(tmp_path, 1).leave(second.series())
+    ended = Exposition(tmp_path, 1)
+    ended.leave(second.series())
     assert "gateway_total_milliseconds_count 2" in Exposition(tmp_path, 0).page(first)
+    ended.close(second.series())
     successor = Metrics(before=Exposition(tmp_path, 1).before())
     successor.saw(record())
     assert "gateway_total_milliseconds_count 2" in page(successor)
+
+
+def test_what_a_process_had_under_way_is_gone_with_it_and_what_it_counted_is_not(tmp_path: Path) -> None:
+    def gauges(value: int) -> Metrics:
+        made = Metrics({"gateway_open_calls": ("Calls.", lambda: value)})
+        made.saw(record())
+        return made
+
+    place, own = Exposition(tmp_path, 1), gauges(1)
+    place.leave(gauges(5).series())
+    one = Exposition(tmp_path, 0)
+    assert "\ngateway_open_calls 6\n" in one.page(own)
+    place.close(gauges(5).series())
+    assert "\ngateway_open_calls 1\n" in one.page(own)
+    assert "gateway_total_milliseconds_count 2" in one.page(own)
+    taken = one.before()
+    assert ("gateway_open_calls", ()) not in taken
+    assert taken["gateway_total_milliseconds_count", ()] == 1
+    assert one.before() == {}
+    assert len(list(tmp_path.glob("worker-*.json"))) == 1
+
+
+def test_old_and_new_count_side_by_side_during_an_upgrade(tmp_path: Path) -> None:
+    old, new = Exposition(tmp_path, 0), Exposition(tmp_path, 0)
+    assert new.before() == {}
+    before, after = Metrics(), Metrics()
+    before.saw(record())
+    after.saw(record())
+    old.leave(before.series())
+    assert "gateway_total_milliseconds_count 2" in new.page(after)
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[[1,2]]", b'[["a",[["b"]],1]]', b'[["a",[],"x"]]'])
@@ -87,14 +121,27 @@ def test_a_spoilt_file_of_counters_counts_nothing(data: bytes, tmp_path: Path) -
 
 
 async def test_counters_are_left_every_now_and_then(tmp_path: Path) -> None:
-    import asyncio
-
     one, place = Metrics(), Exposition(tmp_path / "new", 3)
+    other = Exposition(tmp_path / "new", 4)
     one.saw(record())
     task = asyncio.ensure_future(place.run(one, 0.001))
     for _ in range(100):
         await asyncio.sleep(0.01)
-        if place.before():
+        if "gateway_total_milliseconds_count 1" in other.page(Metrics()):
             break
     task.cancel()
-    assert place.before() == one.series()
+    assert "gateway_total_milliseconds_count 1" in other.page(Metrics())
+
+
+async def test_a_folder_that_is_gone_costs_the_counters_and_nothing_else(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    place = Exposition(tmp_path / "new", 3)
+    shutil.rmtree(tmp_path / "new")
+    task = asyncio.ensure_future(place.run(Metrics(), 0.001))
+    await asyncio.sleep(0.05)
+    assert not task.done()
+    task.cancel()
+    place.close({})
+    assert place.page(Metrics())
+    assert "metrics.failed" in capfd.readouterr().err
