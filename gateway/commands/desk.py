@@ -1,9 +1,10 @@
 """What the commands about accounts work with, and how they print and refuse."""
 
+import argparse
 import getpass
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -12,17 +13,13 @@ import orjson
 from gateway import config as configuration
 from gateway.accounts.master_key import Source
 from gateway.clock import Clock, SystemClock
+from gateway.commands.setting import FAILED, GOOD, WRONG
 from gateway.contracts import Store
 from gateway.names import Slug, is_name
-
-GOOD: Final = 0
-FAILED: Final = 1
-WRONG: Final = 2
 
 MAX_KEY_LENGTH: Final = 4096
 """Characters of the longest provider key."""
 MAX_DURATION_LENGTH: Final = 6
-MAX_SLOT: Final = 99
 
 
 class CommandError(Exception):
@@ -63,6 +60,49 @@ class Desk:
     read_secret: Callable[[], str] = _read_secret
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     clock: Clock = field(default_factory=SystemClock)
+
+
+Work = Callable[[Desk, argparse.Namespace], Awaitable[None]]
+"""What a command does."""
+
+Run = Callable[[argparse.Namespace], int]
+"""What the command line runs: it opens a desk and gives the command to it."""
+
+
+class Family:
+    """Commands that share their first word, such as key create and key list.
+
+    Args:
+        commands: where the parser takes commands. shared: options of every command.
+    """
+
+    def __init__(
+        self, commands: Any, shared: argparse.ArgumentParser, run: Run, name: str, text: str
+    ) -> None:
+        self._members = commands.add_parser(name, help=text).add_subparsers(metavar="COMMAND", required=True)
+        self._shared = shared
+        self._run = run
+
+    def add(self, name: str, work: Work, text: str) -> argparse.ArgumentParser:
+        """The parser of a new member, for its own arguments."""
+        added: argparse.ArgumentParser = self._members.add_parser(name, help=text, parents=[self._shared])
+        added.set_defaults(run=self._run, work=work)
+        return added
+
+
+async def perform(desk: Desk, arguments: argparse.Namespace) -> int:
+    """Do the command that was found on the command line; the exit code.
+
+    Raises:
+        StoreError, MasterKeyError: the store or the master key cannot be used.
+    """
+    work: Work = arguments.work
+    try:
+        await work(desk, arguments)
+    except CommandError as refusal:
+        desk.complain(str(refusal))
+        return refusal.code
+    return GOOD
 
 
 def read_name(text: str, option: str) -> Slug:
