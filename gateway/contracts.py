@@ -544,9 +544,17 @@ class AccountStore(Protocol):
     async def load(self) -> Accounts: ...
 
     async def put(
-        self, *, nodes: Sequence[NodeRow] = (), keys: Sequence[KeyRow] = (), scopes: Sequence[ScopeRow] = ()
+        self,
+        *,
+        nodes: Sequence[NodeRow] = (),
+        keys: Sequence[KeyRow] = (),
+        scopes: Sequence[ScopeRow] = (),
+        clear: Sequence[Slug] = (),
     ) -> None:
-        """Insert or replace rows by id. The scopes of every owner named in scopes are replaced."""
+        """Insert or replace rows by id. The scopes of every owner named in scopes are replaced.
+
+        clear: owners that lose all scopes first, so that one without any in scopes has none after.
+        """
         ...
 
 

@@ -71,7 +71,12 @@ class MemoryAccounts:
         return Accounts(self._version, tuple(self._nodes.values()), tuple(self._keys.values()), scopes)
 
     async def put(
-        self, *, nodes: Sequence[NodeRow] = (), keys: Sequence[KeyRow] = (), scopes: Sequence[ScopeRow] = ()
+        self,
+        *,
+        nodes: Sequence[NodeRow] = (),
+        keys: Sequence[KeyRow] = (),
+        scopes: Sequence[ScopeRow] = (),
+        clear: Sequence[Slug] = (),
     ) -> None:
         """Insert or replace.
 
@@ -83,6 +88,8 @@ class MemoryAccounts:
             raise ValueError("two keys have one digest")
         self._keys = merged
         self._nodes |= {row.id: row for row in nodes}
+        for owner in clear:
+            self._scopes.pop(owner, None)
         self._scopes |= {row.owner: {} for row in scopes}
         for row in scopes:
             self._scopes[row.owner][row] = None

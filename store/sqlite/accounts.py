@@ -57,14 +57,19 @@ class SqliteAccounts:
             raise StoreError("a row of the accounts is not valid; restore a backup") from None
 
     async def put(
-        self, *, nodes: Sequence[NodeRow] = (), keys: Sequence[KeyRow] = (), scopes: Sequence[ScopeRow] = ()
+        self,
+        *,
+        nodes: Sequence[NodeRow] = (),
+        keys: Sequence[KeyRow] = (),
+        scopes: Sequence[ScopeRow] = (),
+        clear: Sequence[Slug] = (),
     ) -> None:
         """Insert or replace.
 
         Raises:
             StoreError: the work cannot be done now. ValueError: the schema refuses a row.
         """
-        owners = dict.fromkeys(row.owner for row in scopes)
+        owners = dict.fromkeys([*clear, *(row.owner for row in scopes)])
         async with self._database.transaction() as db:
             await db.executemany(
                 _PUT_NODE,

@@ -100,6 +100,18 @@ async def test_the_scopes_of_every_owner_named_are_replaced_and_no_others(store:
     assert set((await store.accounts.load()).scopes) == {new, first[1]}
 
 
+async def test_an_owner_can_lose_its_last_scope(store: Store) -> None:
+    one, two, three = Slug("key-1"), Slug("key-2"), Slug("key-3")
+    first = [ScopeRow(owner=owner, what=Slug("models"), value="m") for owner in (one, two, three)]
+    await store.accounts.put(scopes=first)
+    new = ScopeRow(owner=two, what=Slug("providers"), value="openai")
+    await store.accounts.put(scopes=[new], clear=[one, two, Slug("nobody")])
+    accounts = await store.accounts.load()
+    assert (accounts.version, set(accounts.scopes)) == (2, {new, first[2]})
+    await store.accounts.put(clear=[two, three])
+    assert (await store.accounts.load()).scopes == ()
+
+
 async def test_two_keys_cannot_have_one_digest_and_nothing_of_such_a_put_is_kept(store: Store) -> None:
     await store.accounts.put(keys=[KEY])
     with pytest.raises(ValueError):
