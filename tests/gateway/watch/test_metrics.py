@@ -133,15 +133,12 @@ async def test_counters_are_left_every_now_and_then(tmp_path: Path) -> None:
     assert "gateway_total_milliseconds_count 1" in other.page(Metrics())
 
 
-async def test_a_folder_that_is_gone_costs_the_counters_and_nothing_else(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_folder_that_is_gone_costs_the_counters_and_nothing_else(tmp_path: Path) -> None:
     place = Exposition(tmp_path / "new", 3)
     shutil.rmtree(tmp_path / "new")
-    task = asyncio.ensure_future(place.run(Metrics(), 0.001))
+    task = asyncio.ensure_future(place.run(Metrics(), 0.01))
     await asyncio.sleep(0.05)
     assert not task.done()
     task.cancel()
     place.close({})
     assert place.page(Metrics())
-    assert "metrics.failed" in capfd.readouterr().err
