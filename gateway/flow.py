@@ -6,7 +6,8 @@ ledger, directory, listeners) in gateway.app.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from gateway import config as configuration
 from gateway import log, plugins
@@ -16,6 +17,8 @@ from gateway.clock import Clock
 from gateway.config import Config, ConfigError
 from gateway.content import Secret
 from gateway.contracts import Call, Classifier, Exit, Observer, Router
+from gateway.edge.guard import check_url
+from gateway.errors import UpstreamError
 from gateway.exchange import Estimate, Target
 from gateway.ledger import estimate, prices
 from gateway.ledger.charges import Charges
@@ -151,6 +154,48 @@ def _providers(config: Config, lasting: Lasting, problems: list[str]) -> dict[Sl
     return loaded
 
 
+def blocked_places(config: Config) -> list[str]:
+    """A problem for each provider whose base_url no call could reach: the guard would refuse it.
+
+    Names are not resolved here; what they lead to is looked at when a connection is made.
+    """
+    problems = []
+    for name, table in config.providers.items():
+        try:
+            _, options = construct(
+                "gateway.providers", table.use or name, configuration.plugin_keys(table), ""
+            )
+        except ConfigError:
+            continue  # told elsewhere
+        base_url = str(getattr(options, "base_url", ""))
+        listed = {origin_of(base_url)} if table.allow_private else set()
+        try:
+            if base_url:
+                check_url(base_url, frozenset(origin for origin in listed if origin is not None))
+        except UpstreamError as error:
+            problems.append(f"providers.{name}.base_url: {_BLOCKED[error.about or 'url']}")
+    return problems
+
+
+_BLOCKED: Final = {
+    "address": "is on loopback or another special network; if that is meant, set allow_private = true",
+    "scheme": "is not https; for a server of your own, set allow_private = true",
+    "host": "has no plain host name or address",
+    "port": "has no valid port",
+    "url": "is no plain URL such as https://api.example.com/v1",
+}
+
+
+def origin_of(url: str) -> tuple[str, int] | None:
+    """Host and port of a URL; None where it has none."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return None
+    return (parts.hostname, port) if parts.hostname else None
+
+
 def _credential(provider: Slug, number: int, secret: Secret) -> Credential:
     return Credential(Slug(f"{provider}/{number}"), lambda: secret)
 
@@ -224,8 +269,10 @@ def _prices(config: Config, problems: list[str]) -> tuple[PriceBook, dict[Slug, 
             model=model,
             tier=Slug(table.tier) if table.tier else None,
         )
-        if table.price is not None:
-            tables[table.provider, model] = table.price
+        if table.price is not None and tables.setdefault((table.provider, model), table.price) != table.price:
+            problems.append(
+                f"models.{name}.price: {table.provider}/{model} has another price in another table"
+            )
     for (provider, model), price in tables.items():
         try:
             overrides[provider, model] = prices.price_from_config(price)

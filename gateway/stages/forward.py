@@ -190,7 +190,9 @@ class Forward:
 
     def _money(self, exchange: Exchange) -> Headers:
         charge = self._charges.of(exchange)
-        return () if charge.cost is None else (("x-gateway-cost-usd", dollars(charge.cost)),)
+        if charge.cost is None:
+            return ()
+        return (("x-gateway-cost-usd", dollars(charge.cost)), ("x-gateway-saved-usd", "0"))
 
 
 _EVENT_ENDS: Final = (b"\n\n", b"\n\r\n", b"\r\r")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from gateway import log
 from gateway.clock import Clock
 from gateway.contracts import Observer
-from gateway.errors import ClientGone, Fault, GatewayError
+from gateway.errors import ClientGone, CredentialDead, Fault, GatewayError, UpstreamError
 from gateway.exchange import Exchange
 from gateway.ledger.charges import Charge, Charges
 from gateway.ledger.ledger import Hold, Ledger
@@ -133,4 +133,9 @@ def _status(exchange: Exchange, interrupted: bool) -> int:
         return 0
     if exchange.attempts and exchange.attempts[-1].status is not None and exchange.client.started:
         return exchange.attempts[-1].status
-    return exchange.error.status if exchange.error else 200
+    error = exchange.error
+    if isinstance(error, UpstreamError) and error.answer is not None and error.answer.status >= 400:
+        return (
+            error.status if isinstance(error, CredentialDead) else error.answer.status
+        )  # relayed as it came
+    return error.status if error else 200
