@@ -308,7 +308,7 @@ class Transport:
             self._guard.forget(pool.origin)
             connection.abort()
             raise broken("upstream_unreachable") from None
-        except (UpstreamError, asyncio.CancelledError):
+        except BaseException:  # whatever it was, its place in the pool is free again
             connection.abort()
             raise
         return connection

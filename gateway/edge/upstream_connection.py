@@ -119,7 +119,7 @@ class Connection(asyncio.Protocol):
         try:
             while reader.stage is Stage.HEAD and not self._failed:
                 await self.wait()
-        except asyncio.CancelledError:
+        except BaseException:  # cancelled, as a rule
             self.abort()
             raise
         if not reader.status:
