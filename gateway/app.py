@@ -429,7 +429,6 @@ async def try_out(config: Config) -> None:
             attempt()
         except ConfigError as error:
             problems += error.problems
-    problems += flow.blocked_places(config)
     if problems:
         raise ConfigError(problems)
 

@@ -26,11 +26,15 @@ _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. problems holds one line each; no value is quoted."""
+    """The configuration cannot be used. problems holds one line each; no value is quoted.
 
-    def __init__(self, problems: list[str]) -> None:
+    places: where in the tree the problems are, for those that are told by the tree alone.
+    """
+
+    def __init__(self, problems: list[str], places: list[tuple[int | str, ...]] | None = None) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
+        self.places = places or []
 
 
 def seconds(value: object) -> float:
@@ -331,8 +335,9 @@ def parse(tree: dict[str, Any], source: str, found: dict[str, dict[str, Any]]) -
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
+        found_wrong = error.errors(include_input=False)
         raise ConfigError(
-            [f"{source}: {_problem(one)}" for one in error.errors(include_input=False)]
+            [f"{source}: {_problem(one)}" for one in found_wrong], [one["loc"] for one in found_wrong]
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""check, plugins, explain, prices, adapter-test: looks at an installation that change nothing."""
+"""plugins, explain, prices, adapter-test: looks at an installation that change nothing."""
 
 import argparse
 import asyncio
@@ -10,10 +10,9 @@ from typing import Any
 import orjson
 
 from gateway import app, explain, plugins
-from gateway import config as configuration
 from gateway.clock import SystemClock
 from gateway.commands import setting
-from gateway.config import Config, ConfigError, LiteralSecret
+from gateway.config import ConfigError
 from gateway.ledger import prices
 from gateway.ledger.prices import Change, PriceBook, PriceBookError
 
@@ -23,10 +22,6 @@ CONTENT_GROUPS = {"gateway.providers": True, "gateway.classifiers": True}
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     """Add the commands of this module."""
-    check = commands.add_parser(
-        "check", parents=[shared], help="validate the configuration: every error at once"
-    )
-    check.set_defaults(run=run_check)
     listing = commands.add_parser("plugins", parents=[shared], help="every plugin found")
     listing.set_defaults(run=run_plugins)
     dry = commands.add_parser(
@@ -44,21 +39,6 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     )
     kit.add_argument("name")
     kit.set_defaults(run=run_adapter_test)
-
-
-def run_check(arguments: argparse.Namespace) -> int:
-    """Print every problem; 2 if there is one."""
-    path = setting.config_path(arguments)
-    config = configuration.read(path)
-    asyncio.run(app.try_out(config))
-    warnings = _warnings(config)
-    if arguments.json:
-        print(orjson.dumps({"ok": True, "file": str(path) if path else None, "warnings": warnings}).decode())
-        return setting.GOOD
-    for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    print(f"{path or 'built-in defaults'}: good")
-    return setting.GOOD
 
 
 def run_plugins(arguments: argparse.Namespace) -> int:
@@ -131,14 +111,3 @@ def run_adapter_test(arguments: argparse.Namespace) -> int:
 
     provider = plugins.load("gateway.providers", arguments.name)
     return adapter_kit.run(arguments.name, provider, sys.stdout)
-
-
-def _warnings(config: Config) -> list[str]:
-    warnings = []
-    for name, table in config.providers.items():
-        if any(isinstance(source, LiteralSecret) for source in (table.api_key, *table.api_keys)):
-            warnings.append(f'providers.{name}.api_key: stands in the file itself; use {{ env = "NAME" }}')
-    for place, address in (("admin_listen", config.server.admin_listen),):
-        if not address.startswith(("127.", "localhost:", "[::1]")):
-            warnings.append(f"server.{place}: is not on loopback")
-    return warnings

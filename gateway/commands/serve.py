@@ -3,15 +3,17 @@
 import argparse
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from gateway import app, log, workers
 from gateway.commands import setting
-from gateway.config import Config
+from gateway.config import Config, ConfigError
 from gateway.content import Purpose, Secret
 
 
@@ -33,7 +35,19 @@ def run_serve(arguments: argparse.Namespace) -> int:
     config = setting.load_config(arguments)
     log.configure(log.Level[config.log.level.upper()])
     path = setting.config_path(arguments)
+    try:
+        return _start(config, path, arguments)
+    except ConfigError as error:
+        raise ConfigError([setting.in_file(path, problem) for problem in error.problems]) from None
+
+
+def _start(config: Config, path: Path | None, arguments: argparse.Namespace) -> int:
     if arguments.worker is None:
+        asyncio.run(app.try_out(config))
+        taken = _taken(config)
+        if taken is not None:
+            print(taken, file=sys.stderr)
+            return setting.FAILED
         first = asyncio.run(app.prepare(config))
         if first is not None:
             _greet(config, first)
@@ -45,7 +59,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
 
 def run_init(arguments: argparse.Namespace) -> int:
     """Write a configuration and a master key; never over what is there."""
-    path: Path = arguments.config or Path("gateway.toml")
+    path = setting.named_path(arguments) or Path("gateway.toml")
     text = resources.files("gateway").joinpath("starter.toml").read_text("utf-8")
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -58,6 +72,23 @@ def run_init(arguments: argparse.Namespace) -> int:
     app.load_master_key(config, make=True)
     print(f"wrote {path} and the master key {config.secrets.master_key.file}")  # type: ignore[union-attr]
     return setting.GOOD
+
+
+def _taken(config: Config) -> str | None:
+    """Why one of the addresses cannot be listened on, told before anything is made."""
+    with ExitStack() as stack:
+        for place in ("listen", "admin_listen"):
+            address: str = getattr(config.server, place)
+            host, _, port = address.rpartition(":")
+            try:
+                found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+                family, kind, _, _, where = found[0]
+                one = stack.enter_context(socket.socket(family, kind))
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                one.bind(where)
+            except OSError as error:
+                return f"server.{place}: {address} cannot be listened on: {error.strerror}"
+    return None
 
 
 def _greet(config: Config, first: Secret) -> None:

@@ -13,14 +13,20 @@ FAILED: Final = 1
 WRONG: Final = 2
 
 
+def named_path(arguments: argparse.Namespace) -> Path | None:
+    """The configuration file that the command line or GATEWAY_CONFIG names."""
+    variable = os.environ.get("GATEWAY_CONFIG")
+    named: Path | None = arguments.config or (Path(variable) if variable else None)
+    return named
+
+
 def config_path(arguments: argparse.Namespace) -> Path | None:
     """The configuration file that a command uses; None for the built-in defaults.
 
     Raises:
         ConfigError: a file was named that does not exist.
     """
-    variable = os.environ.get("GATEWAY_CONFIG")
-    named: Path | None = arguments.config or (Path(variable) if variable else None)
+    named = named_path(arguments)
     if named is not None:
         if not named.exists():
             raise ConfigError([f"{named}: does not exist"])
@@ -31,3 +37,8 @@ def config_path(arguments: argparse.Namespace) -> Path | None:
 def load_config(arguments: argparse.Namespace) -> Config:
     """The configuration that a command uses."""
     return configuration.read(config_path(arguments))
+
+
+def in_file(path: Path | None, problem: str) -> str:
+    """A problem with the name of the file that it is in, where it does not tell that itself."""
+    return problem if path is None or problem.startswith(f"{path}: ") else f"{path}: {problem}"
