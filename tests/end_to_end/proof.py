@@ -140,7 +140,7 @@ class Proof:
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send a signal, and wait until it has ended."""
         if self.process.poll() is None:
-            self.process.send_signal(number)
+            os.kill(self._number(), number)
         await asyncio.to_thread(self.process.wait, 20)
 
     async def chat(self, model: str, text: str, stream: bool = False, **more: Any) -> bytes:
@@ -180,6 +180,13 @@ class Proof:
         printed, _ = await process.communicate(told)
         assert process.returncode == code, printed
         return printed
+
+    def _number(self) -> int:
+        """The process of the gateway: our own child, or below the command it was started under."""
+        number = self.process.pid
+        if not self._before:
+            return number
+        return int(Path(f"/proc/{number}/task/{number}/children").read_text().split()[0])
 
     def _offer_plugin(self) -> None:
         info = self.folder / "plugins/odd-1.0.dist-info"

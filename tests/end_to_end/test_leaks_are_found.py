@@ -10,6 +10,7 @@ from gateway.privacy.canary import FORMS, WINDOW, Canary
 from gateway.privacy.planting import PACKED, leaks, self_test
 from gateway.privacy.search import Search
 from gateway.privacy.unpacking import PACKINGS
+from tests.campaigns import strace_canary
 from tests.end_to_end.proof import Proof
 from tests.fakes.odd_provider import LATER_LEAKS, LEAKS
 
@@ -112,3 +113,13 @@ async def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     assert search.unread == [str(tmp_path)]
     search.file(tmp_path / "gone")
     assert len(search.unread) == 1
+
+
+@pytest.mark.skipif(strace_canary.strace() is None, reason="strace is not installed, or may not trace here")
+@pytest.mark.parametrize(
+    ("leak", "seen"),
+    [("leak-temporary-file", "write to"), ("leak-base64", "write to"), ("leak-file-name", "openat")],
+)
+async def test_a_leak_is_seen_among_the_system_calls(tmp_path: Path, leak: str, seen: str) -> None:
+    report = await strace_canary.prove(tmp_path, cases=0, deed=leak)
+    assert any(one.startswith(seen) for one in report["wrong"]), report
