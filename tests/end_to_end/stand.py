@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from gateway.records import Record
 from tests.installation import Installation
 from tests.upstream import Upstream
 
-OPENAI, CLAUDE, GEMINI = "gpt-4o-mini", "claude-sonnet-4-5", "gemini-2.5-flash"
+OPENAI, CLAUDE, GEMINI = "gpt-4o-mini", "claude-sonnet-5-5", "gemini-2.5-flash"
 LLAMA = "llama-3.3-70b-versatile"
 """One model of each provider that the price book knows."""
 
@@ -125,6 +125,15 @@ class Stand:
         assert len(records) == 1
         assert self.held == (0, 0)
         return records[0]
+
+    async def record_of(self, request_id: str) -> Record:
+        """The record of the call with that x-gateway-request-id."""
+        for _ in range(400):
+            for record in await self.gateway.records(0):
+                if record.id == request_id:
+                    return record
+            await asyncio.sleep(0.005)
+        raise AssertionError("there is no record of this call")
 
     @property
     def held(self) -> tuple[int, int]:
@@ -255,3 +264,9 @@ async def eventually(true: Callable[[], bool], longest_s: float = 2.0) -> None:
             return
         await asyncio.sleep(0.001)
     raise AssertionError("it did not happen in time")
+
+
+async def drain(stream: AsyncIterable[Any], seen: list[Any]) -> None:
+    """Read a library's stream to its end; what came is in seen, also when it raises."""
+    async for event in stream:
+        seen.append(event)
