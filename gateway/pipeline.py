@@ -15,13 +15,17 @@ dialect; after the first byte the forward stage has ended the stream itself.
 
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from gateway import log
 from gateway.contracts import Call
 from gateway.errors import ClientGone, GatewayError, OurError
 from gateway.exchange import Exchange
 from gateway.records import PathKind
+
+
+SHUTTING_DOWN: Final = "shutting_down"
+"""What a task is cancelled with when it is the gateway that ends the call, not the client."""
 
 
 class Stage(Protocol):
@@ -62,8 +66,9 @@ class Pipeline:
                     await stage(exchange)
         except GatewayError as error:
             exchange.error = error
-        except (CancelledError, GeneratorExit):  # the latter when the loop ends and the call has not
-            exchange.error = ClientGone("client_closed")
+        except (CancelledError, GeneratorExit) as cut:  # the latter when the loop ends and the call has not
+            ours = cut.args == (SHUTTING_DOWN,)
+            exchange.error = OurError(SHUTTING_DOWN) if ours else ClientGone("client_closed")
             raise
         except Exception as bug:  # the one place where a mistake of ours is caught: it must not cost a record
             log.fact("call.bug", log.Level.ERROR, call=exchange.id, error=log.kind(bug), at=log.place(bug))

@@ -25,6 +25,7 @@ from gateway.content import EMPTY, Content
 from gateway.edge.phases import Listener, Phase, Refused
 from gateway.edge.request_headers import with_one_agent
 from gateway.errors import CallerError, ClientGone
+from gateway.pipeline import SHUTTING_DOWN
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _TWO_AGENTS: Final = "Duplicate 'User-Agent' header found."
@@ -268,10 +269,10 @@ class Connection(RequestHandler):
             self.close_softly()
 
     def interrupt(self) -> None:
-        """Cancel the call that runs."""
+        """Cancel the call that runs, because the gateway goes down."""
         task = self._task_handler
         if task is not None:
-            task.cancel()
+            task.cancel(SHUTTING_DOWN)
 
     # --- sending ---
 
