@@ -3,7 +3,8 @@
 import argparse
 from typing import Any
 
-from gateway.accounts import facts, grammar, keys, master_key, tree
+from gateway.accounts import grammar, keys, master_key, tree
+from gateway.accounts.facts import Facts
 from gateway.commands import scope_options
 from gateway.commands.desk import (
     CommandError,
@@ -58,10 +59,7 @@ async def create_key(desk: Desk, arguments: argparse.Namespace) -> None:
 async def list_keys(desk: Desk, arguments: argparse.Namespace) -> None:
     """key list: names, marks and states of all keys."""
     accounts = await desk.store.accounts.load()
-    shown = [
-        facts.of_key(accounts, row, now_ms(desk))
-        for row in sorted(accounts.keys, key=lambda row: row.created_ms)
-    ]
+    shown = list(Facts(accounts, now_ms(desk)).keys())
     columns = ("id", "name", "prefix", "last4", "org", "project", "state", "expires")
     show(desk, arguments.json, "keys", shown, columns)
 
@@ -83,7 +81,7 @@ async def rotate_key(desk: Desk, arguments: argparse.Namespace) -> None:
     grace_ms = read_duration_ms(arguments.grace, "--grace")
     accounts = await desk.store.accounts.load()
     row = _find(accounts, arguments.id)
-    state = facts.state(accounts, row, now_ms(desk))
+    state = Facts(accounts, now_ms(desk)).state(row)
     if state != "active":
         raise CommandError(f"{row.id} is {state} and cannot be rotated")
     pepper = master_key.load(desk.source).pepper
@@ -94,7 +92,7 @@ async def rotate_key(desk: Desk, arguments: argparse.Namespace) -> None:
 async def _hand_over(desk: Desk, arguments: argparse.Namespace, row: KeyRow, clear: Secret) -> None:
     text = clear.open(Purpose.AUTH)
     if arguments.json:
-        shown = facts.of_key(await desk.store.accounts.load(), row, now_ms(desk))
+        shown = Facts(await desk.store.accounts.load(), now_ms(desk)).key(row)
         desk.say(as_json({"id": row.id, "key": text, **shown}))
         return
     desk.say(text)

@@ -28,8 +28,8 @@ def test_a_new_key_as_json(shop: Shop) -> None:
     )
     assert list(shown)[:2] == ["id", "key"]
     assert set(shown) == {
-        "id", "key", "name", "prefix", "last4", "org", "project", "state", "created", "expires", "revoked",
-        "replaced_by", "scopes",
+        "id", "key", "name", "prefix", "last4", "node", "org", "project", "state", "created", "expires",
+        "revoked", "replaced_by", "scopes",
     }  # fmt: skip
     assert shown["scopes"] == {"models": ["gpt-4o-mini", "claude-*"], "cap": ["25"]}
     assert (shown["created"], shown["expires"]) == ("2023-11-14T22:13:20Z", "2023-12-14T22:13:20Z")
