@@ -29,7 +29,7 @@ from gateway import log
 from gateway.content import EMPTY, Content, Secret
 from gateway.contracts import Call, Envelope, Headers
 from gateway.dialects import DIALECTS
-from gateway.edge.transport import Transport
+from gateway.edge.transport import Transport, tls_context
 from gateway.errors import UpstreamError
 from gateway.exchange import Exchange
 from gateway.names import Slug
@@ -40,6 +40,7 @@ from tests.upstream import Upstream
 
 CANARY: Final = "canary-of-the-fault-points"
 CHAT: Final = Slug("openai_chat")
+TLS: Final = tls_context(None)
 MOST: Final = 500
 """Points of one call; more is a mistake of the campaign."""
 
@@ -110,9 +111,14 @@ class Hooks:
         used: names of the hooks, in the order of their use.
     """
 
-    def __init__(self, at: int | None = None) -> None:
-        self._at = at
+    def __init__(self) -> None:
+        self._at: int | None = None
         self.used: list[str] = []
+
+    def aim(self, at: int) -> None:
+        """From now on the use of that number fails, counted from now."""
+        self._at = at
+        self.used = []
 
     @property
     def struck(self) -> bool:
@@ -210,7 +216,7 @@ class Scene:
     name: str
     scripts: tuple[Any, ...]
     body: dict[str, Any] = field(default_factory=dict)
-    tree: dict[str, Any] = field(default_factory=dict)
+    upstream: dict[str, Any] = field(default_factory=dict)
     leaves_after: int | None = None
     power: bool = False
 
@@ -221,12 +227,12 @@ DONE: Final = b"data: [DONE]\n\n"
 STREAM: Final = (200, [EVENT, EVENT, USAGE, DONE])
 ASKED: Final = {"stream": True, "stream_options": {"include_usage": True}}
 BOTH: Final = {"model": "both"}
-SMALL: Final = {"upstream": {"whole_answer": "64B"}}
+SMALL: Final = {"whole_answer": "64B"}
 
 SCENES: Final = (
     Scene("whole", ((200, [whole()[:40], whole()[40:]]),)),
     Scene("whole, made durable", ((200, [whole()]),), power=True),
-    Scene("too large to hold", ((200, [whole()[:90], whole()[90:]]),), tree=SMALL),
+    Scene("too large to hold", ((200, [whole()[:90], whole()[90:]]),), upstream=SMALL),
     Scene("stream", (STREAM,), ASKED),
     Scene("stream whose usage is taken out", (STREAM,), {"stream": True}),
     Scene("stream that breaks", ((200, [EVENT, UpstreamError("upstream_cut")]),), ASKED),
@@ -304,11 +310,37 @@ def _judge(verdict: Verdict, one: Stand, exchange: Exchange, client: ListSink, w
         verdict.need((record.cost_nanos or 0) <= most, f"{what}: costs more than was held")
 
 
+@dataclass(slots=True)
+class Table:
+    """A stand that is used again and again, for building one takes longer than a call."""
+
+    one: Stand
+    scene: Scene
+
+    def lay(self) -> None:
+        """As if it were new."""
+        self.one.records.clear()
+        self.one.exit._scripts[:] = self.scene.scripts
+        self.one.exit.requests.clear()
+        self.one.exit.released = 0
+
+
+@contextmanager
+def laid(scene: Scene, tree: dict[str, Any] | None = None) -> Iterator[Table]:
+    """A table for one scene. Keys are never set aside, so that one call is like the other."""
+    with tempfile.TemporaryDirectory() as folder:
+        tree = {"upstream": {"breaker": False, **scene.upstream}, **(tree or {})}
+        one = stand(Path(folder), tree=tree)
+        one.journal.power = scene.power
+        yield Table(one, scene)
+        one.journal.stop()
+
+
 async def _strike_awaits(verdict: Verdict, scene: Scene, strike: Strike) -> int:
-    for at in range(1, MOST):
-        with tempfile.TemporaryDirectory() as folder:
-            one = stand(Path(folder), *scene.scripts, tree=scene.tree)
-            one.journal.power = scene.power
+    with laid(scene) as table:
+        one = table.one
+        for at in range(1, MOST):
+            table.lay()
             exit = Slow(one.exit)
             _lead(one, exit)
             exchange, client, work = _begin(one, scene)
@@ -317,7 +349,6 @@ async def _strike_awaits(verdict: Verdict, scene: Scene, strike: Strike) -> int:
             _judge(verdict, one, exchange, client, what)
             released, opened = one.exit.released, exit.opened
             verdict.need(released == opened, f"{what}: {released} of {opened} answers released")
-            one.journal.stop()
             if not struck:
                 return at - 1
     raise AssertionError("too many points")
@@ -343,22 +374,20 @@ async def _drive(
 
 async def _strike_hooks(verdict: Verdict, scene: Scene) -> set[str]:
     used: set[str] = set()
-    for at in range(1, MOST):
-        with tempfile.TemporaryDirectory() as folder:
-            one = stand(Path(folder), *scene.scripts, tree=scene.tree)
-            hooks = Hooks(at)
-            opened = one.exit.requests
-            with wired(one, hooks):
-                exchange, client, work = _begin(one, scene)
-                what = f"{scene.name}, hook {at} fails"
-                await _drive(verdict, work, MOST, Strike.RAISE, what)
-            what = f"{scene.name}, {hooks.used[-1] if not hooks.struck else hooks.used[at - 1]} fails"
+    hooks = Hooks()
+    with laid(scene) as table, wired(table.one, hooks):
+        one = table.one
+        for at in range(1, MOST):
+            table.lay()
+            hooks.aim(at)
+            exchange, client, work = _begin(one, scene)
+            await _drive(verdict, work, MOST, Strike.RAISE, scene.name)
+            what = f"{scene.name}, {hooks.used[at - 1] if hooks.struck else 'nothing'} fails"
             _judge(verdict, one, exchange, client, what)
-            answered = len(opened) - sum(script is UNREACHABLE for script in scene.scripts[: len(opened)])
-            verdict.need(
-                one.exit.released == answered, f"{what}: {one.exit.released} of {answered} answers released"
-            )
-            one.journal.stop()
+            asked = len(one.exit.requests)
+            answered = asked - sum(script is UNREACHABLE for script in scene.scripts[:asked])
+            released = one.exit.released
+            verdict.need(released == answered, f"{what}: {released} of {answered} answers released")
             used |= set(hooks.used)
             if not hooks.struck:
                 return used
@@ -383,26 +412,32 @@ WIRE_SCENES: Final = (
 async def _strike_wire(verdict: Verdict, upstream: Upstream, scene: Scene, strike: Strike) -> int:
     url = {"use": "compatible", "base_url": upstream.openai, "allow_private": True, "needs_key": False}
     port = int(upstream.url.rpartition(":")[2])
-    for at in range(1, MOST):
-        with tempfile.TemporaryDirectory() as folder:
-            one = stand(Path(folder), tree={"providers": {"one": url, "two": url}})
-            transport = Transport(allowed=frozenset({("127.0.0.1", port)}))
+    scene = replace(scene, body={"max_tokens": 50, **scene.body})
+    with laid(scene, {"providers": {"one": url, "two": url}}) as table:
+        one = table.one
+        for at in range(1, MOST):
+            table.lay()
+            transport = Transport(allowed=frozenset({("127.0.0.1", port)}), tls=TLS)
             _lead(one, transport)
-            exchange, client, work = _begin(one, replace(scene, body={"max_tokens": 50, **scene.body}))
+            exchange, client, work = _begin(one, scene)
             what = f"{scene.name}, {strike.value} at await {at}"
             struck = await _drive(verdict, work, at, strike, what)
             _judge(verdict, one, exchange, client, what)
-            for _ in range(20):
-                if transport.open_connections == transport.resting_connections:
-                    break
-                await asyncio.sleep(0.001)
-            left = transport.open_connections - transport.resting_connections
+            left = await _busy(transport)
             verdict.need(not left, f"{what}: {left} connections are neither resting nor closed")
             await transport.close()
-            one.journal.stop()
             if not struck:
                 return at - 1
     raise AssertionError("too many points")
+
+
+async def _busy(transport: Transport) -> int:
+    # Sockets are closed in the next turn of the loop.
+    for _ in range(20):
+        if transport.open_connections == transport.resting_connections:
+            return 0
+        await asyncio.sleep(0.001)
+    return transport.open_connections - transport.resting_connections
 
 
 async def campaign() -> Verdict:

@@ -128,7 +128,7 @@ class Site:
         self._groups.append(self._process.pid)
 
     async def ready(self, longest_s: float = 15.0) -> float:
-        """Wait until calls are served; the seconds that took.
+        """Wait until a process that was started last serves calls; the seconds that took.
 
         Raises:
             TimeoutError: they are not.
@@ -136,7 +136,7 @@ class Site:
         """
         began = time.monotonic()
         async with asyncio.timeout(longest_s):
-            while not await self.serves():
+            while not (self._marked() and await self.serves()):
                 if not self.alive:
                     raise ChildProcessError(f"the gateway ended; see {self.folder}/log")
                 await asyncio.sleep(STEP_S)
@@ -144,6 +144,9 @@ class Site:
             said = (self.folder / "out").read_text().splitlines()
             self.key = next(line.strip() for line in said if line.startswith("    "))
         return time.monotonic() - began
+
+    def _marked(self) -> bool:
+        return any((self.data / "metrics" / f"ready-{pid}").exists() for pid in self.serving())
 
     async def serves(self) -> bool:
         """Whether /readyz says so."""
@@ -177,9 +180,11 @@ class Site:
     def kill(self, which: str = "all") -> None:
         """kill -9: "all" processes, the "supervisor" alone, or one "worker"."""
         assert self._process is not None
-        if which == "worker" and (workers := self.serving()):
-            with suppress(ProcessLookupError):
-                os.kill(random.choice(workers), signal.SIGKILL)
+        if which == "worker":
+            workers = self.serving()
+            if workers:
+                with suppress(ProcessLookupError):
+                    os.kill(random.choice(workers), signal.SIGKILL)
             return
         if which == "supervisor":
             self._process.kill()
