@@ -131,6 +131,11 @@ class Process:
         numbers = [int(path.name.removeprefix("ready-")) for path in (self.data / "metrics").glob("ready-*")]
         return sorted(number for number in numbers if Path("/proc", str(number)).exists())
 
+    async def read_all(self) -> None:
+        """Wait until it prints nothing more."""
+        assert self._reading is not None
+        await self._reading
+
     def tell(self, number: signal.Signals) -> None:
         """Send it a signal."""
         assert self._program is not None
