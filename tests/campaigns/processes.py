@@ -134,11 +134,13 @@ class Site:
             TimeoutError: they are not.
             ChildProcessError: the process has ended.
         """
+        assert self._process is not None
         began = time.monotonic()
         async with asyncio.timeout(longest_s):
             while not (self._marked() and await self.serves()):
                 if not self.alive:
-                    raise ChildProcessError(f"the gateway ended; see {self.folder}/log")
+                    said = (self.folder / "log").read_text()[-1000:]
+                    raise ChildProcessError(f"the gateway ended with {self._process.returncode}: {said}")
                 await asyncio.sleep(STEP_S)
         if not self.key:
             said = (self.folder / "out").read_text().splitlines()
