@@ -323,7 +323,7 @@ class App:
 
     def ready(self) -> bool:
         """Whether calls can be served."""
-        return self._ready and not self._journal.blocked
+        return self._ready and not self._journal.refuses
 
     @property
     def hooks(self) -> Mapping[str, Callable[[Exchange], Awaitable[None]]]:

@@ -112,7 +112,7 @@ class Journal:
         Raises:
             JournalError: the call must not be forwarded.
         """
-        if self._blocked or self._total >= self._max_bytes:
+        if self.refuses:
             raise JournalError("the journal is full")
         try:
             segment = self._append(lines.write(lines.OPENED, skeleton))
@@ -180,6 +180,11 @@ class Journal:
     def blocked(self) -> bool:
         """Whether opening is refused because a write failed."""
         return self._blocked
+
+    @property
+    def refuses(self) -> bool:
+        """Whether opening is refused now: a write failed, or the store is too far behind."""
+        return self._blocked or self._total >= self._max_bytes
 
     @property
     def total_bytes(self) -> int:
