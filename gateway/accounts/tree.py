@@ -63,6 +63,18 @@ def build(rows: Iterable[NodeRow]) -> dict[Slug, NodeRow]:
     return nodes
 
 
+def check_new(nodes: Mapping[Slug, NodeRow], row: NodeRow) -> None:
+    """Whether a node can be added to a tree.
+
+    Raises:
+        TreeError: double_name, with the node that has the name below this parent, or what path() raises.
+    """
+    path({**nodes, row.id: row}, row.id)
+    for other in nodes.values():
+        if (other.parent, other.name) == (row.parent, row.name):
+            raise TreeError("double_name", other.id)
+
+
 def path(nodes: Mapping[Slug, NodeRow], node: Slug) -> tuple[NodeRow, ...]:
     """The nodes from the root down to this one.
 

@@ -1,4 +1,4 @@
-"""key, provider and master-key: their parsers, and the desk they work at."""
+"""key, node, provider and master-key: their parsers, and the desk they work at."""
 
 import argparse
 import asyncio
@@ -6,14 +6,14 @@ import sys
 from typing import Any
 
 from gateway import app
-from gateway.commands import key, provider, setting
+from gateway.commands import key, node, provider, setting
 from gateway.commands.desk import Desk, Place, perform
 from gateway.names import Slug
 
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     """Add the commands that need the store."""
-    for family in (key, provider):
+    for family in (key, node, provider):
         family.add_parsers(commands, shared, run)
 
 

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from gateway.accounts import grammar, keys, master_key, tree
+from gateway.accounts import keys, master_key, tree
 from gateway.accounts.facts import Facts
 from gateway.commands import scope_options
 from gateway.commands.desk import (
@@ -17,7 +17,8 @@ from gateway.commands.desk import (
     read_name,
     show,
 )
-from gateway.commands.setting import WRONG
+from gateway.commands.naming import Naming
+from gateway.commands.node import check_place
 from gateway.content import Purpose, Secret
 from gateway.contracts import Accounts, KeyRow, NodeRow
 from gateway.names import Slug
@@ -25,17 +26,18 @@ from gateway.names import Slug
 # A clear key is printed once, when it is made, alone on standard output; everything about it goes to
 # standard error, so that KEY=$(gateway key create ci) works.
 
+OPTIONS = {tree.ORGANISATION: "--org", tree.PROJECT: "--project"}
+
 
 def add_parsers(commands: Any, shared: argparse.ArgumentParser, run: Run) -> None:
     """Add the commands to a parser."""
     family = Family(commands, shared, run, "key", "callers' keys")
     create = family.add("create", create_key, "make a key; it is printed once")
     create.add_argument("name")
-    create.add_argument("--org", help="its organisation; made if there is none of that name")
-    create.add_argument("--project", help="its project in that organisation; made likewise")
-    create.add_argument(
-        "--expires", metavar="AFTER", help='when it ends: "30d", or a time such as 2030-01-31T00:00Z'
-    )
+    create.add_argument("--org", help="id or name of its organisation, anywhere in the tree")
+    create.add_argument("--project", help="id or name of its project, in that organisation if one is given")
+    create.add_argument("--make", action="store_true", help="make what is missing of the two")
+    scope_options.add_end(create, "when it ends")
     scope_options.add(create)
     family.add("list", list_keys, "every key, without its secret")
     family.add("revoke", revoke_key, "end a key at once").add_argument("id")
@@ -46,13 +48,14 @@ def add_parsers(commands: Any, shared: argparse.ArgumentParser, run: Run) -> Non
 
 async def create_key(desk: Desk, arguments: argparse.Namespace) -> None:
     """key create: prints the clear key, once."""
-    pairs, expires_ms = scope_options.read(arguments), _end(desk, arguments.expires)
+    pairs, expires_ms = scope_options.read(arguments), scope_options.read_end(desk, arguments.expires)
     name = read_name(arguments.name, "NAME")
     pepper = master_key.load(desk.source).pepper
-    node = await _node(desk, arguments.org, arguments.project)
+    node = await _node(desk, arguments)
     row, clear = await keys.create_key(
         desk.store, pepper, node, name, pairs, expires_ms=expires_ms, clock=desk.clock
     )
+    scope_options.say_what_they_do(desk, pairs)
     await _hand_over(desk, arguments, row, clear)
 
 
@@ -99,50 +102,46 @@ async def _hand_over(desk: Desk, arguments: argparse.Namespace, row: KeyRow, cle
     desk.complain(f"This is the key {row.id} ({row.name}). It is shown this once and cannot be shown again.")
 
 
-async def _node(desk: Desk, org: str | None, project: str | None) -> Slug:
-    """The node of a new key; an organisation or project that is not there yet is made."""
+async def _node(desk: Desk, arguments: argparse.Namespace) -> Slug:
+    """The node that a new key is to be below, wherever it is in the tree; made with --make only."""
     default = await tree.ensure_root(desk.store, desk.clock)
-    if org is None and project is None:
-        return default
-    nodes = {row.id: row for row in (await desk.store.accounts.load()).nodes}
-    added: list[NodeRow] = []
-    node = tree.DEFAULT_ORGANISATION_ID
-    if org is not None:
-        node = _child(desk, nodes, added, tree.ROOT_ID, tree.ORGANISATION, read_name(org, "--org"))
-    if project is not None:
-        node = _child(desk, nodes, added, node, tree.PROJECT, read_name(project, "--project"))
+    naming = Naming((await desk.store.accounts.load()).nodes)
+    node, above, added = naming.nodes[default], None, []
+    for kind, text in ((tree.ORGANISATION, arguments.org), (tree.PROJECT, arguments.project)):
+        if text is None:
+            continue
+        option = OPTIONS[kind]
+        name = read_name(text, option)
+        found = naming.find(name, option, kind, above)
+        if found is None:
+            found = tree.new_node(_parent(kind, above), kind, name, desk.clock)
+            if not arguments.make:
+                raise CommandError(_unknown(naming, option, found))
+            check_place(naming, found)
+            naming.nodes[found.id] = found
+            added.append(found)
+        node = above = found
     if added:
         await desk.store.accounts.put(nodes=added)
     for row in added:
         desk.complain(f"new {row.kind}: {row.name}")
-    return node
+    if not naming.is_open(node):
+        desk.complain(f"note: {node.id} or a node above it is disabled, and with it this key")
+    return node.id
 
 
-def _child(
-    desk: Desk, nodes: dict[Slug, NodeRow], added: list[NodeRow], parent: Slug, kind: Slug, name: Slug
-) -> Slug:
-    row = tree.child(nodes, parent, kind, name)
-    if row is None:
-        row = tree.new_node(parent, kind, name, desk.clock)
-        try:
-            tree.build([*nodes.values(), row])
-        except tree.TreeError:
-            raise CommandError("another kind of node has this name there", WRONG) from None
-        nodes[row.id] = row
-        added.append(row)
-    return row.id
+def _parent(kind: Slug, above: NodeRow | None) -> Slug:
+    if above is not None:
+        return above.id
+    return tree.ROOT_ID if kind == tree.ORGANISATION else tree.DEFAULT_ORGANISATION_ID
 
 
-def _end(desk: Desk, text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        ends_ms = grammar.parse("expires", text)
-    except grammar.ScopeError:
-        ends_ms = now_ms(desk) + read_duration_ms(text, "--expires")
-    if not isinstance(ends_ms, int) or ends_ms <= now_ms(desk):
-        raise CommandError("--expires: is over already", WRONG)
-    return ends_ms
+def _unknown(naming: Naming, option: str, row: NodeRow) -> str:
+    return (
+        f"{option}: there is no {row.kind} {row.name} here.{naming.near(row.name, row.kind)}\n"
+        f"  To make it: gateway node create {row.name} --kind {row.kind} --parent {row.parent}\n"
+        "  or say --make, which makes what is missing"
+    )
 
 
 def _find(accounts: Accounts, id: str) -> KeyRow:

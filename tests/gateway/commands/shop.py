@@ -9,7 +9,7 @@ from typing import Any
 from gateway.accounts import master_key
 from gateway.accounts.directory import Directory
 from gateway.accounts.master_key import InFile
-from gateway.commands import key, provider
+from gateway.commands import key, node, provider
 from gateway.commands.desk import Desk, Place, perform
 from gateway.contracts import Caller
 from gateway.names import Slug
@@ -70,6 +70,11 @@ class Shop:
         shown: dict[str, Any] = json.loads(self.out[0])
         return shown
 
+    def node(self, name: str, kind: str, parent: str, *words: str) -> str:
+        """A new node's id."""
+        assert self("node", "create", name, "--kind", kind, "--parent", parent, *words) == 0
+        return self.out[0]
+
     def everything(self) -> str:
         async def load() -> str:
             return repr((await self.store.accounts.load(), await self.store.secrets.load()))
@@ -92,7 +97,7 @@ def parse(*words: str) -> argparse.Namespace:
     shared.add_argument("--json", action="store_true")
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers()
-    for family in (key, provider):
+    for family in (key, node, provider):
         family.add_parsers(commands, shared, lambda arguments: 0)
     arguments = parser.parse_args(words)
     assert arguments.run(arguments) == 0

@@ -4,9 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.accounts import keys, tree
-from gateway.contracts import NodeRow
-from gateway.names import Slug
+from gateway.accounts import keys
 from tests.gateway.commands.shop import Shop
 
 
@@ -57,25 +55,91 @@ def test_every_scope_can_be_given(shop: Shop) -> None:
     assert (caller.rate, caller.rights.max_cost, caller.rights.may_store) == (60, 500_000_000, True)
 
 
-def test_organisations_and_projects_are_made_when_first_named(shop: Shop) -> None:
-    first = shop.json("key", "create", "a", "--org", "acme", "--project", "web")
-    assert "new organisation: acme" in shop.err
-    second = shop.json("key", "create", "b", "--org", "acme", "--project", "web")
+def test_organisations_and_projects_are_made_when_that_is_asked_for(shop: Shop) -> None:
+    first = shop.json("key", "create", "a", "--org", "acme", "--project", "web", "--make")
+    assert shop.err == ["new organisation: acme", "new project: web"]
+    second = shop.json("key", "create", "b", "--org", "acme", "--project", "web", "--make")
     assert shop.err == []
     third = shop.json("key", "create", "c", "--org", "acme")
     fourth = shop.json("key", "create", "d", "--project", "default")
-    fifth = shop.json("key", "create", "e", "--project", "side")
-    places = [(one["org"], one["project"]) for one in (first, second, third, fourth, fifth)]
+    fifth = shop.json("key", "create", "e", "--project", "side", "--make")
+    sixth = shop.json("key", "create", "f", "--org", "acme", "--project", "side", "--make")
+    places = [(one["org"], one["project"]) for one in (first, second, third, fourth, fifth, sixth)]
     assert places == [
         ("acme", "web"), ("acme", "web"), ("acme", None), ("default", "default"), ("default", "side"),
+        ("acme", "side"),
     ]  # fmt: skip
 
 
+def test_a_slip_of_the_pen_makes_no_organisation(shop: Shop) -> None:
+    acme = shop.node("acme", "organisation", "platform")
+    version = asyncio.run(shop.store.accounts.version())
+    assert shop("key", "create", "a", "--org", "acmee", "--project", "web") == 1
+    assert shop.err == [
+        f"--org: there is no organisation acmee here. Did you mean {acme} (acme)?\n"
+        "  To make it: gateway node create acmee --kind organisation --parent platform\n"
+        "  or say --make, which makes what is missing"
+    ]
+    assert shop("key", "create", "a", "--org", "acme", "--project", "web") == 1
+    assert f"gateway node create web --kind project --parent {acme}" in shop.err[0]
+    assert "Did you mean" not in shop.err[0]
+    assert shop("key", "create", "a", "--project", "web") == 1
+    assert "gateway node create web --kind project --parent organisation-default" in shop.err[0]
+    assert asyncio.run(shop.store.accounts.version()) == version
+
+
+def test_the_line_that_an_error_shows_makes_what_was_missing(shop: Shop) -> None:
+    assert shop("key", "create", "a", "--project", "web") == 1
+    line = shop.err[0].partition("To make it: gateway ")[2].splitlines()[0]
+    assert shop(*line.split()) == 0
+    assert shop.json("key", "create", "a", "--project", "web")["project"] == "web"
+
+
+def test_places_are_found_at_any_depth_by_name_or_id(shop: Shop) -> None:
+    north = shop.node("north", "reseller", "platform")
+    acme = shop.node("acme", "organisation", shop.node("far-north", "reseller", north))
+    web = shop.node("web", "project", acme)
+    for words in (["--project", "web"], ["--project", web], ["--org", "acme", "--project", "web"]):
+        shown = shop.json("key", "create", "a", *words)
+        assert (shown["node"], shown["org"], shown["project"]) == (web, "acme", "web")
+    assert shop.json("key", "create", "a", "--org", acme)["node"] == acme
+    assert shop("key", "create", "a", "--org", "default", "--project", web) == 1
+    assert f"Did you mean {web} (north > far-north > acme > web)?" in shop.err[0]
+
+
+def test_a_name_that_means_two_places_is_refused_with_their_ids(shop: Shop) -> None:
+    one = shop.node("acme", "organisation", shop.node("north", "reseller", "platform"))
+    two = shop.node("acme", "organisation", shop.node("south", "reseller", "platform"))
+    webs = [shop.node("web", "project", node) for node in (one, two)]
+    assert shop("key", "create", "a", "--org", "acme", "--make") == 1
+    assert shop.err == [
+        f"--org: 2 nodes have this name; take the id of one:\n  {one} (north > acme)\n  {two} (south > acme)"
+    ]
+    assert shop("key", "create", "a", "--project", "web") == 1
+    assert all(web in shop.err[0] for web in webs)
+    shown = shop.json("key", "create", "a", "--org", two, "--project", "web")
+    assert shown["node"] == webs[1]
+
+
 def test_a_name_that_another_kind_of_node_has_is_refused(shop: Shop) -> None:
-    row = NodeRow(id=Slug("r"), parent=tree.ROOT_ID, kind=tree.RESELLER, name=Slug("acme"), created_ms=0)
-    asyncio.run(tree.ensure_root(shop.store))
-    asyncio.run(shop.store.accounts.put(nodes=[row]))
-    assert shop("key", "create", "a", "--org", "acme") == 2
+    north = shop.node("acme", "reseller", "platform")
+    assert shop("key", "create", "a", "--org", "acme", "--make") == 2
+    assert shop.err == [f"platform platform has a node of this name already: {north}"]
+
+
+def test_a_key_below_a_disabled_node_is_pointed_out(shop: Shop) -> None:
+    shop("key", "create", "a")
+    shop("node", "disable", "organisation-default")
+    shown = shop.json("key", "create", "b")
+    assert shown["state"] == "disabled"
+    assert "project-default or a node above it is disabled" in shop.err[0]
+
+
+def test_a_floor_is_made_with_a_word_about_what_it_does(shop: Shop) -> None:
+    shop("key", "create", "a", "--floor", "no-training")
+    assert "refuses every call" in shop.err[0]
+    shop("key", "create", "a", "--floor", "any")
+    assert len(shop.err) == 1
 
 
 BY_PARSER = ("ci --models", "ci --max-cost -1x", "ci tg_key")
