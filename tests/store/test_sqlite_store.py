@@ -547,3 +547,10 @@ async def test_a_connection_that_cannot_be_made_leaves_nothing_open(tmp_path: Pa
     with pytest.raises(StoreError, match="cannot be opened"):
         await database._connect()
     await database.close()
+
+
+async def test_a_batch_of_more_rows_than_one_statement_takes_is_stored_once(store: SqliteStore) -> None:
+    records = [a_record(number + 1) for number in range(250)]
+    assert await store.records.add(records) == 250
+    assert await store.records.add(records) == 0
+    assert await store.records.add([*records, a_record(9999)]) == 1
