@@ -190,7 +190,7 @@ def write_bodies(folder: Path) -> None:
     streams = {
         "stream": "[[chunks=20 pause=0 first=0 burst=5]]",
         "slow": "[[chunks=20 pause=5000 first=0 burst=1]]",
-        "open": "[[chunks=10 pause=500000 first=0 burst=1]]",
+        "open": "[[chunks=8 pause=400000 first=0 burst=1]]",
     }
     bodies = {"small": (prompt, False), "large": (words * 11_000, False)}
     bodies |= {name: (f"{prompt} {mark}", True) for name, mark in streams.items()}
