@@ -47,7 +47,16 @@ async def explain(flow: Flow, body: dict[str, Any], dialect: str, caller: Caller
         task, reason, error and candidates in order, each with its prices and what would be held.
     """
     reader = DIALECTS[Slug(dialect)]
-    envelope = Envelope(kind=KINDS.get(dialect, PathKind.CHAT), body=Content(orjson.dumps(body)))
+    model = body.get("model")
+    if reader.FAMILY == "gemini":  # there the path names the model
+        body = {name: value for name, value in body.items() if name != "model"}
+    envelope = Envelope(
+        kind=KINDS.get(dialect, PathKind.CHAT),
+        verb=VERBS.get(dialect, ""),
+        version="v1beta" if reader.FAMILY == "gemini" else "v1",
+        path_model=model if isinstance(model, str) else None,
+        body=Content(orjson.dumps(body)),
+    )
     exchange = Exchange(Slug("dry-run"), 0, 0, Nowhere(), None, EMPTY)
     exchange.caller = caller
     answer: dict[str, Any] = {"error": None, "candidates": []}
@@ -74,7 +83,8 @@ def as_text(answer: dict[str, Any]) -> str:
     if answer["error"]:
         lines.append(f"refused   {answer['error']}")
     for number, one in enumerate(answer["candidates"], 1):
-        lines.append(f"{number}.        {one['model']}  holds {one['held_usd'] or 'unpriced'}")
+        price = f"{one['input_usd'] or '?'} in, {one['output_usd'] or '?'} out, dollars per million tokens"
+        lines.append(f"{number}.        {one['model']}  holds {one['held_usd'] or 'unpriced'}  ({price})")
     lines += [f"excluded  {one['model']}: {one['reason']}" for one in answer.get("excluded", [])]
     return "\n".join(lines)
 
@@ -84,6 +94,19 @@ KINDS = {
     "anthropic_messages": PathKind.MESSAGES,
     "gemini_generate": PathKind.GENERATE,
     "openai_embeddings": PathKind.EMBEDDINGS,
+    "anthropic_count": PathKind.COUNT,
+    "gemini_count": PathKind.COUNT,
+    "gemini_embed": PathKind.EMBEDDINGS,
+    "openai_images": PathKind.IMAGES,
+    "openai_speech": PathKind.SPEECH,
+    "openai_moderations": PathKind.MODERATIONS,
+}
+
+VERBS = {
+    "anthropic_count": "count_tokens",
+    "gemini_generate": "generateContent",
+    "gemini_count": "countTokens",
+    "gemini_embed": "embedContent",
 }
 
 
@@ -96,9 +119,14 @@ def _candidates(flow: Flow, exchange: Exchange, plan: Plan) -> list[dict[str, An
             {
                 "model": target.name,
                 "price_version": price.version if price else None,
-                "input_picos": price.input_rate if price else None,
-                "output_picos": price.output_rate if price else None,
+                "input_usd": _per_million(price.input_rate if price else None),
+                "output_usd": _per_million(price.output_rate if price else None),
                 "held_usd": None if held is None else dollars(held),
             }
         )
     return shown
+
+
+def _per_million(picos: int | None) -> str | None:
+    """Pico-dollars for a token as dollars for a million of them."""
+    return None if picos is None else dollars(picos * 1000)

@@ -13,8 +13,10 @@ from gateway import app, explain, plugins
 from gateway.clock import SystemClock
 from gateway.commands import setting
 from gateway.config import ConfigError
+from gateway.dialects import DIALECTS
 from gateway.ledger import prices
 from gateway.ledger.prices import Change, PriceBook, PriceBookError
+from gateway.names import is_name
 
 CONTENT_GROUPS = {"gateway.providers": True, "gateway.classifiers": True}
 """Groups whose plugins are handed content; routers and stores never are."""
@@ -28,7 +30,13 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         "explain", parents=[shared], help="dry run of a call: no upstream call, nothing held"
     )
     dry.add_argument("--key", help="id of the key to explain for (default: one that may do everything)")
-    dry.add_argument("--dialect", default="openai_chat", help="dialect of the request on standard input")
+    dry.add_argument(
+        "--dialect",
+        default="openai_chat",
+        choices=sorted(DIALECTS),
+        metavar="DIALECT",
+        help="dialect of the request on standard input: openai_chat (default), anthropic_messages, …",
+    )
     dry.set_defaults(run=run_explain)
     book = commands.add_parser("prices", parents=[shared], help="the price book")
     book.add_argument("what", choices=("show", "diff"))
@@ -71,6 +79,8 @@ def run_explain(arguments: argparse.Namespace) -> int:
         body = None
     if not isinstance(body, dict):
         raise ConfigError(["standard input: is no JSON object; give the request's body"])
+    if arguments.key is not None and not is_name(arguments.key):
+        raise ConfigError(["--key: takes the id of a key, not the key itself: see gateway key list"])
     answer = asyncio.run(app.dry_run(setting.load_config(arguments), body, arguments.dialect, arguments.key))
     print(orjson.dumps(answer).decode() if arguments.json else explain.as_text(answer))
     return setting.GOOD
