@@ -136,7 +136,7 @@ def check_target(
     if not allows_model(rights, provider, model, asked):
         return NotAllowed("not_allowed", about="models")
     if rights.floor is not None and _rank(policy) < FLOORS.index(rights.floor):
-        return NotAllowed("not_allowed", about="floor")
+        return NotAllowed("policy_not_known", about="floor")
     return None
 
 

@@ -178,7 +178,7 @@ def test_no_floor_admits_a_target_whose_policy_is_not_known():
         for unknown in (None, Slug("excellent")):
             refusal = scopes.check_target(rights, "p", "m", "", unknown)
             assert refusal is not None
-            assert refusal.about == "floor"
+            assert (refusal.code, refusal.about) == ("policy_not_known", "floor")
     assert scopes.check_target(Rights(floor=grammar.ANY_POLICY), "p", "m") is None
 
 
