@@ -104,14 +104,6 @@ def nearest(nodes: Iterable[NodeRow], kind: Slug) -> Slug | None:
     return name
 
 
-def child(nodes: Mapping[Slug, NodeRow], parent: Slug, kind: Slug, name: Slug) -> NodeRow | None:
-    """The node of that kind and name right below a parent."""
-    for row in nodes.values():
-        if row.parent == parent and row.kind == kind and row.name == name:
-            return row
-    return None
-
-
 def new_node(parent: Slug, kind: Slug, name: Slug, clock: Clock | None = None) -> NodeRow:
     """A row for a new node; not stored yet."""
     created_ms = (clock or SystemClock()).now_us() // 1000

@@ -117,9 +117,16 @@ async def test_a_later_start_changes_nothing():
     assert await store.accounts.version() == version
 
 
-def test_a_new_node_is_found_below_its_parent():
-    fresh = tree.new_node(Slug("root"), ORGANISATION, Slug("acme"))
-    nodes = tree.build([ROOT, fresh])
-    assert tree.child(nodes, Slug("root"), ORGANISATION, Slug("acme")) == fresh
-    assert tree.child(nodes, Slug("root"), PROJECT, Slug("acme")) is None
-    assert tree.child(nodes, fresh.id, ORGANISATION, Slug("acme")) is None
+def test_a_new_node_is_added_where_it_may_be() -> None:
+    nodes = tree.build([ROOT, node("a", "root", ORGANISATION, "acme")])
+    fresh = tree.new_node(Slug("a"), PROJECT, Slug("acme"))
+    tree.check_new(nodes, fresh)
+    assert (fresh.kind, fresh.parent, fresh.disabled) == (PROJECT, "a", False)
+    for wrong, expected, about in (
+        (tree.new_node(Slug("root"), PROJECT, Slug("acme")), "double_name", "a"),
+        (tree.new_node(Slug("a"), RESELLER, Slug("x")), "wrong_parent", None),
+        (tree.new_node(Slug("nobody"), PROJECT, Slug("x")), "unknown_node", "nobody"),
+    ):
+        with pytest.raises(TreeError) as caught:
+            tree.check_new(nodes, wrong)
+        assert (caught.value.code, caught.value.node) == (expected, about or wrong.id)
