@@ -136,7 +136,7 @@ CODES: dict[str, tuple[int, str]] = {
     "unpriced_model": (402, "The price of this model is not known, and calls without a price are refused."),
     "not_allowed": (403, "This key may not do this."),
     "store_not_allowed": (403, "This key may not have the provider store the answer: leave out store."),
-    "policy_not_known": (403, "This key asks for a data policy, and none that is good enough is known of this model."),
+    "policy_not_known": (403, "This key asks for a data policy, and this model is not known to have it."),
     "unknown_model": (404, "No such model is offered here."),
     "unknown_path": (404, "No such path is offered here."),
     "method_not_allowed": (405, "This path does not take this method."),
