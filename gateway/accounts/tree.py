@@ -40,29 +40,6 @@ class TreeError(Exception):
         self.node = node
 
 
-def build(rows: Iterable[NodeRow]) -> dict[Slug, NodeRow]:
-    """The rows by id, when together they make one tree.
-
-    Raises:
-        TreeError: double_id, no_root, two_roots, double_name, or what path() raises.
-    """
-    nodes: dict[Slug, NodeRow] = {}
-    names: set[tuple[Slug | None, Slug]] = set()
-    for row in rows:
-        if row.id in nodes:
-            raise TreeError("double_id", row.id)
-        if (row.parent, row.name) in names:
-            raise TreeError("two_roots" if row.parent is None else "double_name", row.id)
-        nodes[row.id] = row
-        names.add((row.parent, row.name))
-    roots = [row for row in nodes.values() if row.parent is None]
-    if len(roots) != 1:
-        raise TreeError("two_roots" if roots else "no_root")
-    for node in nodes:
-        path(nodes, node)
-    return nodes
-
-
 def check_new(nodes: Mapping[Slug, NodeRow], row: NodeRow) -> None:
     """Whether a node can be added to a tree.
 
