@@ -71,4 +71,4 @@ def _in_thread(failure: threading.ExceptHookArgs) -> None:
 
 
 def _tell(event: str, error: BaseException) -> None:
-    log.fact(event, log.Level.ERROR, error=log.kind(error), at=log.place(error))
+    log.fact(event, log.Level.ERROR, error=log.kind(error), place=log.place(error))

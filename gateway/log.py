@@ -26,6 +26,7 @@ class Level(IntEnum):
 
 
 _MAX_FIELDS: Final = 24
+_TAKEN: Final = frozenset({"at", "level", "event"})
 _state: dict[str, Any] = {"level": Level.INFO, "refused": 0}
 
 
@@ -55,10 +56,12 @@ def fact(event: str, level: Level = Level.INFO, /, **values: object) -> None:
         values: int, bool, None, Slug, or an enum whose value is one of these.
 
     Raises:
-        TypeError: a value is neither a number nor a name. It is not quoted.
+        TypeError: a value is neither a number nor a name, or its name is taken. It is not quoted.
     """
     if len(values) > _MAX_FIELDS:
         raise TypeError("too many values for one event")
+    if not _TAKEN.isdisjoint(values):
+        raise TypeError("at, level and event are every line's own")
     for name, value in values.items():
         if not (value is None or type(value) in (int, bool, Slug) or isinstance(value, Enum)):
             raise TypeError(f"{name} is neither a number nor a name")

@@ -71,7 +71,7 @@ class Pipeline:
             exchange.error = OurError(SHUTTING_DOWN) if ours else ClientGone("client_closed")
             raise
         except Exception as bug:  # the one place where a mistake of ours is caught: it must not cost a record
-            log.fact("call.bug", log.Level.ERROR, call=exchange.id, error=log.kind(bug), at=log.place(bug))
+            log.fact("call.bug", log.Level.ERROR, call=exchange.id, error=log.kind(bug), place=log.place(bug))
             exchange.error = OurError("bug")
         finally:
             self._record(exchange)

@@ -62,7 +62,7 @@ class _Connection(RequestHandler):
     ) -> web.StreamResponse:
         """Answer a request that cannot be read, or that a handler failed at."""
         if exc is not None and status >= 500:
-            log.fact("admin.failed", log.Level.ERROR, error=log.kind(exc), at=log.place(exc))
+            log.fact("admin.failed", log.Level.ERROR, error=log.kind(exc), place=log.place(exc))
         if request.writer is not None and request.writer.output_size > 0:
             raise ConnectionError("the answer has begun already")
         name = "bad_request" if status < 500 else "unavailable"

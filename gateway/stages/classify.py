@@ -27,7 +27,9 @@ class Classify:
             try:
                 labels = _checked(classifier.labels(call))
             except Exception as failure:  # a plugin's mistake costs a label, never a call
-                log.fact("classify.failed", log.Level.WARNING, error=log.kind(failure), at=log.place(failure))
+                log.fact(
+                    "classify.failed", log.Level.WARNING, error=log.kind(failure), place=log.place(failure)
+                )
                 continue
             if labels.confidence > 0:
                 exchange.labels = labels

@@ -38,7 +38,7 @@ class Recording:
         try:
             charge = self._charges.of(exchange) if exchange.attempts else Charge()
         except Exception as failure:  # a meter's mistake must cost neither the record nor the hold
-            log.fact("record.failed", log.Level.ERROR, error=log.kind(failure), at=log.place(failure))
+            log.fact("record.failed", log.Level.ERROR, error=log.kind(failure), place=log.place(failure))
             charge = Charge(cost=hold.amount if hold else Nanos(0), source=Source.ESTIMATED)
         if hold is not None:
             self._ledger.settle(hold, charge.cost)
@@ -48,7 +48,9 @@ class Recording:
             try:
                 observer.saw(record)
             except Exception as failure:  # an observer's mistake is its own
-                log.fact("observer.failed", log.Level.WARNING, error=log.kind(failure), at=log.place(failure))
+                log.fact(
+                    "observer.failed", log.Level.WARNING, error=log.kind(failure), place=log.place(failure)
+                )
 
     def skeleton(self, exchange: Exchange) -> Record:
         """The Record as it stands if the process dies now: interrupted, and counted at what is held."""

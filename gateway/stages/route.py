@@ -100,7 +100,7 @@ class Route:
             order = tuple(dict.fromkeys(Slug(name) for name in choice.order if name in targets))
             reason = Slug(choice.reason)
         except Exception as failure:  # a plugin's mistake costs its choice, never a call
-            log.fact("route.failed", log.Level.WARNING, error=log.kind(failure), at=log.place(failure))
+            log.fact("route.failed", log.Level.WARNING, error=log.kind(failure), place=log.place(failure))
             return tuple(targets), POLICY_FAILED
         return (order, reason) if order else (tuple(targets), POLICY_FAILED)
 

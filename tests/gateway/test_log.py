@@ -75,6 +75,12 @@ def test_an_event_has_a_bounded_number_of_values(out: io.StringIO) -> None:
         log.fact("test.event", **{f"value{number}": number for number in range(25)})
 
 
+@pytest.mark.parametrize("name", ["at", "level", "event"])
+def test_what_every_line_says_anyway_cannot_be_overwritten(out: io.StringIO, name: str) -> None:
+    with pytest.raises(TypeError, match="every line's own"):
+        log.fact("test.event", **{name: 1})
+
+
 def test_an_event_that_is_no_name_is_not_written(out: io.StringIO) -> None:
     before = log.lost()
     log.fact(CANARY)
