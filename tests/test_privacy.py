@@ -88,6 +88,7 @@ OPENS = {
 
 CATCHES_ALL = {
     "gateway/adapter_kit.py": (1, "whatever a stranger's adapter raises is a finding"),
+    "gateway/flow.py": (2, "a plugin that cannot be made or asked is a mistake of the configuration"),
     "gateway/pipeline.py": (1, "a mistake of ours must not cost a record"),
     "gateway/plugins.py": (1, "whatever another package's import raises, the user learns whose it was"),
     "gateway/stages/classify.py": (1, "a classifier's mistake costs a label, never a call"),
@@ -105,6 +106,7 @@ WRITES = {
     "gateway/ledger/journal.py": "records",
     "gateway/ledger/make_prices.py": "the price book, when a maintainer makes a new one",
     "gateway/ledger/replay.py": "a lock",
+    "gateway/privacy/tables.py": "docs/privacy.md, when a maintainer renews it",
     "gateway/watch/access_log.py": "minutes, shortened addresses, kinds and statuses",
     "gateway/watch/exposition.py": "counters",
     "store/sqlite/connection.py": "the database's file, made before SQLite opens it",
@@ -116,7 +118,6 @@ SPEAKS = {
     "gateway/cli.py": "",
     "gateway/log.py": "",
     "gateway/ledger/make_prices.py": "a maintainer's tool",
-    "gateway/privacy/tables.py": "a maintainer's tool",
 }
 """Who writes to standard output or error, besides the commands."""
 
@@ -128,6 +129,9 @@ IMPORTS = {
     "subprocess": {"gateway/workers.py"},
 }
 """Modules that only these files may import."""
+
+EXECUTES = {"gateway/quick.py": "constructors, made of the names of fields at import"}
+"""Who makes code at run time."""
 
 NEVER = frozenset({
     "pickle", "marshal", "shelve", "dbm", "yaml", "cgitb", "faulthandler", "pdb", "code", "runpy", "syslog",
@@ -145,11 +149,11 @@ OPERATORS = frozenset({
 """Errors that are shown to an operator at a start or on a command line; calls never see them."""
 
 PROGRAM = {
-    "gateway/content.py": "type(self).__name__",
-    "gateway/exchange.py": "self._name",
-    "gateway/log.py": "name",
-    "gateway/records.py": "name",
-    "gateway/usage.py": "name",
+    "gateway/content.py": {"type(self).__name__"},
+    "gateway/exchange.py": {"self._name"},
+    "gateway/log.py": {"name"},
+    "gateway/records.py": {"name"},
+    "gateway/usage.py": {"name", "_wrong(self)"},
 }
 """Errors of the program that name a type or a field of ours: the only thing in their braces."""
 
@@ -166,6 +170,10 @@ NAMED_ON_THE_WAY = {
         "value",
     ): "a tag, which callers choose to have kept; checked by pattern",
     ("gateway/edge/server.py", "code"): "a code of ours",
+    ("gateway/stages/classify.py", "labels.classifier"): "a classifier's own name",
+    ("gateway/stages/classify.py", "labels.task"): "a classifier's word for the task",
+    ("gateway/stages/route.py", "choice.reason"): "a router's word for its choice; it has seen no content",
+    ("gateway/stages/route.py", "name"): "a target that a router chose; it has seen no content",
     ("gateway/stages/route.py", "call.model"): "only where it is the name of a configured route",
     ("gateway/stages/route.py", "text"): "a target of a configured route",
     ("gateway/upstreams/catalogue.py", "asked"): "only where the configuration or the price book knows it",
@@ -174,7 +182,6 @@ NAMED_ON_THE_WAY = {
     ("gateway/upstreams/catalogue.py", "text"): "a configured provider with a model of the price book",
     ("gateway/upstreams/pool.py", "name"): "only where a provider of that name is configured",
     ("gateway/watch/access_log.py", "network.network_address.exploded"): "a shortened address",
-    ("providers/echo/__init__.py", "name"): "a dialect, out of a URL of its own making",
     ("providers/openai.py", "'openai_' + what"): "a dialect",
     ("routers/cheapest.py", "target"): "of the configuration",
     ("routers/fallback.py", "target"): "of the configuration",
@@ -352,7 +359,7 @@ def test_no_exception_carries_text_that_came_from_outside() -> None:
             continue
         for part in (inner for argument in arguments for inner in ast.walk(argument)):
             if isinstance(part, ast.FormattedValue):
-                assert ast.unparse(part.value) == PROGRAM.get(file), f"{file}:{node.lineno}"
+                assert ast.unparse(part.value) in PROGRAM.get(file, ()), f"{file}:{node.lineno}"
             if isinstance(part, ast.Call):
                 assert ast.unparse(part.func) not in ("str", "repr", "format", "ascii"), (
                     f"{file}:{node.lineno}"
@@ -435,7 +442,8 @@ def _writes(name: str, call: ast.Call) -> bool:
 
 def test_nothing_is_unpickled_evaluated_or_executed() -> None:
     for file, name, _ in calls():
-        assert name not in ("eval", "exec", "compile", "__import__", "os.system", "os.popen"), file
+        if file not in EXECUTES:
+            assert name not in ("eval", "exec", "compile", "__import__", "os.system", "os.popen"), file
         assert not name.endswith((".import_module", ".load_extension", ".enable_load_extension")), file
     for kind in (ast.Import, ast.ImportFrom):
         for file, node in nodes(kind):

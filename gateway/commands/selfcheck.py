@@ -28,6 +28,9 @@ from gateway.privacy.search import Search
 KEY_NAME: Final = Slug("selfcheck-privacy")
 KEY_LIFE_MS: Final = 3_600_000
 READY_S: Final = 5.0
+"""How long processes may take to learn of the key."""
+SILENT_S: Final = 1.0
+"""How long nobody may answer at all."""
 PAGES: Final = (
     "/metrics", "/admin/config", "/admin/keys", "/admin/usage?hours=1", "/healthz", "/readyz",
     "/admin/usage?hours=1&by=model_requested,model_routed,feature,session,customer,error_code",
@@ -132,9 +135,9 @@ async def _call(config: Config, report: Report, key: str, calls: int) -> None:
     door = places.door(config.server.listen, config.server.tls_certificate)
     cases = Cases(report.search.canary, config.server.listen.replace("0.0.0.0", "127.0.0.1"), key)
     hello = Case(name="hello", sent=cases.post("/v1/chat/completions", HELLO))
-    due = time.monotonic() + READY_S
+    began = time.monotonic()
     while (answer := await send(door, hello))[9:12] != b"200":
-        if time.monotonic() > due:
+        if time.monotonic() - began > (READY_S if answer else SILENT_S):
             report.problem = (
                 f"{config.server.listen}: no installation answers there; start it first"
                 if not answer

@@ -63,6 +63,11 @@ class Canary:
             self._parts[number] = part
         return f"{self.stem}q{number}"
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of calls that were marked so far."""
+        return tuple(self._parts.values())
+
     def find(self, data: bytes, place: str) -> list[Hit]:
         """Each form of a piece that stands in the data, once; packed data is for unpacking.unpacked()."""
         lower = data.lower()

@@ -37,18 +37,26 @@ class Odd:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """No settings."""
+        """Settings.
+
+        Attributes:
+            always: a deed for every chat call, whatever its model is.
+        """
+
+        always: str = ""
 
     def __init__(self, config: Config) -> None:
         self._echo = Echo(Echo.Config())
-        self._deeds: dict[str, str] = {}
+        self._always = config.always
 
     @property
     def speaks(self) -> frozenset[Slug]:
         return self._echo.speaks
 
     def request(self, call: Call, model: str, key: Secret | None) -> UpstreamRequest:
-        text = text_of(call)
+        if call.dialect != "openai_chat":
+            return self._echo.request(call, model, key)
+        text, model = text_of(call), self._always or model
         deed = BUGS.get(model) or LEAKS.get(model)
         if deed is not None:
             deed(text)
@@ -62,7 +70,7 @@ class Odd:
         return self._echo.asks_usage(call)
 
     async def open(self, request: UpstreamRequest, permit: Permit) -> Answer:
-        (_, deed), (_, text) = request.headers
+        (_, deed), (_, text) = request.headers[:2] if request.headers[0][0] == "x-deed" else (("", ""),) * 2
         if deed == "raise-in-open":
             raise RuntimeError(text)
         if deed == "wait":
