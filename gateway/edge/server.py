@@ -48,6 +48,7 @@ _JSON: Final = (("content-type", "application/json"),)
 _OPENAI: Final = Slug("openai_chat")
 _ADVICE: Final = frozenset({"x-should-retry", "retry-after", "retry-after-ms"})
 _NOTED: Final = 20
+_SETTLED: Final = frozenset({400, 401, 402, 403, 404, 413, 415})  # the same request would meet them again
 
 
 class Pipeline(Protocol):
@@ -361,6 +362,8 @@ class DataPlane:
             sink.extra.append(("x-gateway-request-id", id))
         if error.after_s is not None and "retry-after" not in names:
             sink.extra.append(("retry-after", str(max(1, round(error.after_s)))))
+        elif error.status in _SETTLED and "x-should-retry" not in names:
+            sink.extra.append(("x-should-retry", "false"))  # else some agents ask again for minutes
         await _send(sink, error.status, dialect.error_body(error, id))
 
     def _date_line(self) -> str:
