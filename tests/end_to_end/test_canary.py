@@ -26,9 +26,9 @@ from gateway.privacy import bodies
 from gateway.privacy.calling import Calls, Door, send
 from gateway.privacy.canary import Canary
 from gateway.privacy.cases import Case, Cases
-from gateway.privacy.search import Search
+from gateway.privacy.search import Search, files_below
 from tests.campaigns import strace_canary
-from tests.end_to_end.proof import COMMANDS, TOP, Proof, told
+from tests.end_to_end.proof import COMMANDS, PAGES, TOP, Proof, told
 from tests.fakes.odd_provider import BUGS, LATER_BUGS
 from tests.installation import Installation
 from tests.upstream import CUT, Scripted, Upstream
@@ -226,6 +226,10 @@ async def test_nothing_that_a_provider_says_leaves_a_trace(
                 upstream._scripts.clear()
     assert len(upstream.requests) >= calls.outcomes.total()
     assert b"sk-of-the-operator" not in b"".join(calls.heads)
+    told_on = Search(canary)
+    for received in upstream.requests:
+        told_on.data("fields that went to a provider", repr(received.headers).encode())
+    assert told_on.clean, told(told_on.hits)  # the caller's odd fields are not the provider's business
     heads = b"\n".join(calls.heads)
     search = await search_all(installation, canary, tmp_path, heads)
     assert search.clean, told(search.hits)
@@ -252,6 +256,28 @@ async def test_no_line_of_the_gateway_lets_an_exceptions_text_out(tmp_path: Path
     assert report["raised"] >= 200
     assert report["hits"] == []
     assert report["broken"] == []
+
+
+ADDRESS = "203.0.113.77"
+
+
+async def test_a_callers_address_is_nowhere_whole(tmp_path: Path) -> None:
+    async with Proof(tmp_path) as proof:
+        config = proof.work / "gateway.toml"
+        config.write_text(config.read_text().replace("[server]", '[server]\ntrusted_proxies = ["127.0.0.1"]'))
+        await proof.stop()
+        await proof.start()
+        bad = [("x-forwarded-for", ADDRESS), ("forwarded", f"for={ADDRESS}"), ("x-real-ip", ADDRESS)]
+        for body in (b'{"model":"echo-1","messages":[{"role":"user","content":"Hello"}]}', b"{"):
+            case = Case(name="address", sent=proof.cases.post("/v1/chat/completions", body, bad))
+            assert (await send(proof.door, case))[9:12] in (b"200", b"400")
+        await proof.settle()
+        pages = b"".join([await proof.admin(page) for page in PAGES])
+        written = [path for path in files_below(tmp_path) if path.is_file()]
+        for data in (pages, await proof.command("export"), *(path.read_bytes() for path in written)):
+            assert ADDRESS.encode() not in data
+            assert b"\xcb\x00\x71\x4d" not in data  # as four bytes
+        assert b" 203.0.113.0 chat 200" in (proof.work / "gateway-data/access.log").read_bytes()
 
 
 async def test_a_call_that_is_over_is_no_longer_in_memory(start: Any, tmp_path: Path) -> None:
