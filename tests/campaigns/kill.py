@@ -9,6 +9,8 @@ supervisor, sometimes all. Exits with 1 when anything is wrong.
 
 import argparse
 import asyncio
+import fcntl
+import os
 import random
 import sys
 import tempfile
@@ -20,6 +22,7 @@ from typing import Final
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from gateway.ledger.replay import LOCK
 from tests.campaigns.judge import Verdict, judge, names
 from tests.campaigns.processes import Site
 from tests.campaigns.traffic import Traffic, settle
@@ -110,11 +113,24 @@ async def await_quiet(site: Site, verdict: Verdict) -> None:
         except (OSError, EOFError, TimeoutError):
             continue
         left = {name: gauges.get(f"gateway_{name}") for name in GAUGES if gauges.get(f"gateway_{name}") != 0}
-        folders = len(site.journals())
-        wrong = f"left: {left}" if left else ""
-        if not wrong and folders != site.workers:
-            wrong = f"{folders} folders in the journal of {site.workers} workers"
+        dead = [one.name for one in site.journals() if not is_held(one)]
+        wrong = f"left: {left}" if left else f"journals of dead processes: {dead}" if dead else ""
     verdict.need(not wrong, wrong)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process that lives holds the journal in a folder, or a folder that is being made."""
+    try:
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return not folder.exists() or folder.name.startswith(".")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 GAUGES: Final = ("held_nanodollars", "open_holds", "open_calls", "records_waiting", "records_lost")
