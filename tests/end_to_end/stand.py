@@ -1,6 +1,7 @@
 """Stand: a running gateway with a real HTTP provider behind it, and ways to ask either of the two."""
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -115,7 +116,8 @@ class Stand:
     ) -> Answered:
         sent = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         fields = {"content-type": "application/json", **key_field(url, key), **(headers or {})}
-        async with self.session.request(method, url, data=sent, headers=fields) as response:
+        data = io.BytesIO(sent) if sent and len(sent) > 1 << 20 else sent  # aiohttp warns of large bytes
+        async with self.session.request(method, url, data=data, headers=fields) as response:
             received = await response.read()
             return Answered(response.status, {n.lower(): v for n, v in response.headers.items()}, received)
 
@@ -211,6 +213,11 @@ class RawClient:
         self.head = b""
         self.body = b""
         self.ended: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The call's x-gateway-request-id."""
+        return self.head.decode().lower().split("x-gateway-request-id: ")[1].split("\r\n")[0]
 
     async def read_head(self) -> int:
         """Read the answer's head; its status."""
