@@ -67,6 +67,20 @@ async def test_the_kit_finds_nothing_in_its_provider(installed: Path, tmp_path: 
     assert out.strip().endswith("scripts, 0 findings")
 
 
+async def test_it_keeps_the_contracts_that_ours_keep(installed: Path, tmp_path: Path) -> None:
+    gateway = process(tmp_path / "one", installed, {})
+    gateway.write()
+    suites = str(Path(__file__).parent / "contracts")
+    names = " or ".join(GROUPS)
+    root = str(Path(__file__).parent.parent)
+    text = (
+        "import sys, pytest\n"
+        f"sys.exit(pytest.main([{suites!r}, '-k', {names!r}, '-q', '--rootdir', {root!r}, '-c', "
+        f"{root + '/setup.cfg'!r}, '-p', 'no:cacheprovider', '-n', '0']))"
+    )
+    assert await gateway.python(text) == 0
+
+
 async def test_a_call_passes_through_its_provider_router_classifier_and_store(
     installed: Path, tmp_path: Path
 ) -> None:
