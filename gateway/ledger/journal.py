@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from gateway.ledger import lines
-from gateway.ledger.replay import LOCK, UNNAMED
+from gateway.ledger.replay import LOCK, UNNAMED, remove
 from gateway.names import Slug
 from gateway.records import Record
 
@@ -245,7 +245,7 @@ class Journal:
         self._file, self._retired = -1, []
         if not (self._opened or self._unwritten or any(one.pending for one in self._segments.values())):
             with suppress(OSError):
-                _remove(self.folder)
+                remove(self.folder)
         os.close(self._lock)
         self._lock = -1
 
@@ -378,9 +378,3 @@ def _sync_all(files: Sequence[int], folder: Path) -> None:
     finally:
         for file in files:
             os.close(file)
-
-
-def _remove(folder: Path) -> None:
-    for path in folder.iterdir():
-        path.unlink()
-    folder.rmdir()

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.clock import SystemClock
 from gateway.ledger import lines
 from gateway.names import Slug
 from gateway.records import NAMES, Outcome, Record
@@ -24,6 +25,10 @@ from gateway.usage import Source
 LOCK: Final = "lock"
 UNNAMED: Final = ".new-"
 """How the name of a folder begins until its owner has locked it."""
+REMOVED: Final = ".old-"
+"""How the name of a folder begins from when it is not needed until it is gone."""
+LEFT_US: Final = 60 * 10**6
+"""A folder with such a name that has not changed for so long was left by a crash."""
 PATTERN: Final = "*.log"
 PAGE: Final = 500
 
@@ -84,7 +89,7 @@ class Remains:
             OSError: it cannot be deleted. It is then replayed again, which is harmless.
         """
         try:
-            shutil.rmtree(self._folder)
+            remove(self._folder)
         finally:
             self.release()
 
@@ -130,8 +135,27 @@ def dead(directory: Path) -> Iterator[Remains]:
     """
     if directory.is_dir():
         for folder in sorted(directory.iterdir()):
-            if not folder.name.startswith(".") and (remains := claim(folder)) is not None:
+            if folder.name.startswith("."):
+                _clear(folder)
+            elif (remains := claim(folder)) is not None:
                 yield remains
+
+
+def remove(folder: Path) -> None:
+    """Delete a journal that is not needed. What a crash in the midst leaves is taken for none.
+
+    Raises:
+        OSError: it cannot be deleted.
+    """
+    gone = folder.with_name(REMOVED + folder.name)
+    folder.rename(gone)
+    shutil.rmtree(gone)
+
+
+def _clear(folder: Path) -> None:
+    with suppress(OSError):
+        if SystemClock().now_us() - folder.stat().st_mtime_ns // 1000 > LEFT_US:
+            shutil.rmtree(folder)
 
 
 def read(path: Path, place: int, end: int, most: int) -> tuple[list[Record], int]:

@@ -583,3 +583,15 @@ def test_a_killed_process_leaves_every_call_it_had_opened(tmp_path: Path) -> Non
             if word[:1] == b"c":
                 assert record.outcome is Outcome.OK
         assert len(found) - sum(word[:1] == b"o" for word in words) in (0, 1)
+
+
+def test_what_a_crash_leaves_of_a_folder_being_made_or_removed_goes_after_a_minute(tmp_path: Path) -> None:
+    for name in (".new-worker-0-1", ".old-worker-0-2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "000001.log").write_bytes(b"torn")
+    assert list(replay.dead(tmp_path)) == []
+    assert len(list(tmp_path.iterdir())) == 2  # somebody may be at work on them
+    os.utime(tmp_path / ".new-worker-0-1", (1, 1))
+    os.utime(tmp_path / ".old-worker-0-2", (1, 1))
+    assert list(replay.dead(tmp_path)) == []
+    assert list(tmp_path.iterdir()) == []
