@@ -241,8 +241,9 @@ class Site:
         return Resources(rss, descriptors, threads)
 
     def journals(self) -> list[Path]:
-        """The folders in the journal."""
-        return sorted(self.journal.iterdir()) if self.journal.is_dir() else []
+        """The folders in the journal, but those that are being made or removed."""
+        found = sorted(self.journal.iterdir()) if self.journal.is_dir() else []
+        return [one for one in found if not one.name.startswith(".")]
 
     @property
     def journal(self) -> Path:
