@@ -26,13 +26,15 @@ class Limit:
         """Reads call, caller, plan. Fills hold.
 
         Raises:
-            OverLimit: budget_exceeded, rate_limited.
+            OverLimit: budget_exceeded, rate_limited; unpriced_model, where the call or its key says what
+                it may cost at most and that cannot be known.
             OurError: unavailable, the journal cannot be written.
         """
-        ask = 0
-        for target in exchange.plan.targets:
-            ask = max(ask, self._estimate(exchange.call, target) or 0)
+        costs = [self._estimate(exchange.call, target) for target in exchange.plan.targets]
+        ask = max((cost for cost in costs if cost is not None), default=0)
         for most in (exchange.call.tags.max_cost, exchange.caller.rights.max_cost):
+            if most is not None and None in costs:
+                raise OverLimit("unpriced_model", about="max-cost")
             if most is not None and ask > most:
                 raise OverLimit("budget_exceeded", about="max-cost")
         exchange.hold = self._ledger.hold(exchange.caller, Nanos(ask), exchange.id)
