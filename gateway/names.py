@@ -8,11 +8,11 @@ from typing import Final, Self
 MAX_LENGTH: Final = 128
 """Characters in the longest name."""
 
-_allowed = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}").fullmatch
+_allowed = re.compile(r"[A-Za-z0-9._:/-][A-Za-z0-9._:/@+-]{0,127}").fullmatch
 
 
 class Slug(str):
-    """A name: a letter or digit, then letters, digits and ``. _ : / @ + -``; 1 to 128 characters.
+    """A name: letters, digits and ``. _ : / @ + -``, not beginning with @ or +; 1 to 128 characters.
 
     Whoever holds a Slug holds something that may be stored and logged. Text that a client invented
     is made a Slug only after the configuration was found to know it.

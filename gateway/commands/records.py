@@ -107,10 +107,16 @@ def _jsonl() -> Callable[[dict[str, Any]], None]:
 
 
 def _csv() -> Callable[[dict[str, Any]], None]:
-    # A Slug begins with a letter or digit, so no cell can be taken for a formula.
     writer = csv.writer(sys.stdout)
     writer.writerow(NAMES)
-    return lambda shown: writer.writerow("" if value is None else value for value in shown.values())
+    return lambda shown: writer.writerow(map(_cell, shown.values()))
+
+
+def _cell(value: Any) -> Any:
+    # No name begins with = + @; one that begins with - would be taken for a formula by spreadsheets.
+    if isinstance(value, str) and value.startswith("-"):
+        return f"'{value}"
+    return "" if value is None else value
 
 
 def _span(arguments: argparse.Namespace) -> Span:

@@ -29,7 +29,7 @@ _KNOWN_QUERY: Final = frozenset(
 _MAX_CACHED_NAMES: Final = 512
 
 _request_line = re.compile(rb"[A-Z]{3,7} /[!-~]* HTTP/1\.[01]\r\n").match
-_tag_allowed = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}").fullmatch
+_tag_allowed = re.compile(r"[A-Za-z0-9._:/-]{1,64}").fullmatch
 _dollars = re.compile(r"([0-9]{1,6})(?:\.([0-9]{1,9}))?").fullmatch
 _host_allowed = re.compile(
     rb"[A-Za-z0-9._-]{1,255}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::[0-9]{1,5})?"

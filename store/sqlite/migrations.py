@@ -43,7 +43,7 @@ RULED_COLUMNS: Final = frozenset({("keys", "digest"), ("scopes", "value")})
 
 def _slug(column: str, null: bool = False) -> str:
     rule = (
-        f"{column} glob '[A-Za-z0-9]*' and {column} not glob '*[^A-Za-z0-9._:/@+-]*'"
+        f"{column} glob '[A-Za-z0-9._:/-]*' and {column} not glob '*[^A-Za-z0-9._:/@+-]*'"
         f" and length(cast({column} as blob)) <= 128 and instr(cast({column} as blob), x'00') = 0"
     )
     return (

@@ -11,8 +11,10 @@ from gateway.names import MAX_LENGTH, UNKNOWN, Ids, Slug, is_name
 ALLOWED = string.ascii_letters + string.digits + "._:/@+-"
 
 
-@given(st.text(ALLOWED, min_size=0, max_size=MAX_LENGTH - 1), st.sampled_from(string.ascii_letters + "0"))
-def test_a_letter_or_digit_then_plain_characters(rest: str, first: str) -> None:
+@given(
+    st.text(ALLOWED, min_size=0, max_size=MAX_LENGTH - 1), st.sampled_from(string.ascii_letters + "0._:/-")
+)
+def test_plain_characters_behind_one_that_begins_no_formula(rest: str, first: str) -> None:
     assert is_name(first + rest)
     assert Slug(first + rest) == first + rest
     assert type(Slug(first + rest)) is Slug
@@ -20,7 +22,7 @@ def test_a_letter_or_digit_then_plain_characters(rest: str, first: str) -> None:
 
 @given(st.text())
 def test_a_name_is_what_the_rule_says_and_nothing_else(text: str) -> None:
-    fits = 1 <= len(text) <= MAX_LENGTH and set(text) <= set(ALLOWED) and text[0].isalnum()
+    fits = 1 <= len(text) <= MAX_LENGTH and set(text) <= set(ALLOWED) and text[0] not in "@+"
     assert is_name(text) is fits
     if not fits:
         with pytest.raises(ValueError, match="not a name") as caught:
@@ -34,9 +36,7 @@ def test_a_name_is_what_the_rule_says_and_nothing_else(text: str) -> None:
         "",
         " ",
         "a b",
-        "-a",
-        ".a",
-        "/a",
+        "+a",
         "a\n",
         "a\0",
         "ä",

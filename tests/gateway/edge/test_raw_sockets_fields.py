@@ -172,9 +172,9 @@ async def test_a_known_name_comes_once_in_a_query(query: str) -> None:
 # --- D6, FEATURES 14: tags ---
 
 TAG_NAMES = ("feature", "environment", "session", "customer", "task")
-GOOD_TAGS = ("a", "checkout", "name.surname", "a:b/c", "A_b-9", "x" * 64, "0")
+GOOD_TAGS = ("a", "checkout", "name.surname", "a:b/c", "A_b-9", "x" * 64, "0", "-a", "/a", ".a", "_", ":")
 BAD_TAGS = (
-    "", " ", "x" * 65, "a b", "me@example.com", "a@b", "-a", "/a", ".a", "a\tb", "a,b", "a;b", "a%20b",
+    "", " ", "x" * 65, "a b", "me@example.com", "a@b", "a\tb", "a,b", "a;b", "a%20b",
     "a\\b", "a\"b", "<a>", "a'b", "caf\u00c3\u00a9", "\u00ff", "a+b", "a=b", "a?b", "{}", "+49 170 1234567",
 )  # fmt: skip
 
