@@ -303,7 +303,7 @@ def main() -> int:
     arguments = parser.parse_args()
     plan = Plan(rounds=arguments.rounds or 7)
     if arguments.quick:
-        plan = Plan(rounds=1, seconds=1.5, latency_s=3, starts=1, open_streams=300)
+        plan = Plan(rounds=1, seconds=1, latency_s=2, starts=1, open_streams=300)
     if arguments.tiny:
         plan = Plan(rounds=1, seconds=0.2, latency_s=0.4, rate=50, connections=4, open_streams=8, starts=1)
     return run(plan, arguments.results, arguments.only)
