@@ -401,6 +401,7 @@ async def serve(config: Config, path: Path | None, worker: int, doors: workers.D
     gc.collect()
     gc.freeze()  # what is there now stays: it need not be looked at again
     gc.set_threshold(GARBAGE, 20, 20)
+    workers.forget_dead(config)
     marker = workers.ready_marker(config, os.getpid())
     marker.touch(mode=0o600)
     await ended.wait()

@@ -13,6 +13,7 @@ upgrade under way is given up when all is to end.
 """
 
 import ctypes
+import os
 import signal
 import socket
 import subprocess
@@ -260,6 +261,18 @@ def unavailable(place: str, address: str, error: OSError) -> ConfigError:
 def ready_marker(config: Config, pid: int) -> Path:
     """The empty file by which a worker says that it serves."""
     return Path(config.metrics.folder) / f"ready-{pid}"
+
+
+def forget_dead(config: Config) -> None:
+    """Remove the markers of processes that were killed."""
+    for marker in Path(config.metrics.folder).glob("ready-*"):
+        pid = marker.name.removeprefix("ready-")
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            marker.unlink(missing_ok=True)
+        except (PermissionError, ValueError, OverflowError):  # alive, or none of ours
+            continue
 
 
 def _text_of(bound: socket.socket) -> str:

@@ -45,7 +45,17 @@ class Exposition:
             path.unlink(missing_ok=True)
             _lock_of(path).unlink(missing_ok=True)
             os.close(lock)
+        self._forget_silent()
         return total
+
+    def _forget_silent(self) -> None:
+        # Locks of processes that were killed before they left anything.
+        for path in self._folder.glob("worker-*.lock"):
+            own = path.with_suffix(".json")
+            if not own.exists() and own != self._own and (lock := _claim(own)) >= 0:
+                own.with_suffix(".new").unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
+                os.close(lock)
 
     def leave(self, series: Series) -> None:
         """Leave the counters of this process."""

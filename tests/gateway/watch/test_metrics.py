@@ -142,3 +142,13 @@ async def test_a_folder_that_is_gone_costs_the_counters_and_nothing_else(tmp_pat
     task.cancel()
     place.close({})
     assert place.page(Metrics())
+
+
+def test_a_process_killed_before_it_left_anything_leaves_no_lock(tmp_path: Path) -> None:
+    alive = Exposition(tmp_path, 1)
+    (tmp_path / "worker-0-dead.lock").touch()
+    (tmp_path / "worker-0-dead.new").write_bytes(b"torn")
+    Exposition(tmp_path, 0).before()
+    left = sorted(path.name.partition("-")[2][:1] + path.suffix for path in tmp_path.iterdir())
+    assert left == ["0.lock", "1.lock"]
+    alive.close({})
