@@ -75,13 +75,13 @@ class Installation:
         return self.app.store
 
     async def make_key(self, name: str, **scopes: str) -> str:
-        """A new key below the default project, usable at once; scopes as on the command line."""
+        """A new key below the default project, usable at once; scopes by their names."""
         _, clear = await keys.create_key(
             self.store,
             app.load_master_key(self.config).pepper,
             tree.DEFAULT_PROJECT_ID,
             Slug(name),
-            [(Slug(what.replace("_", "-")), value) for what, value in scopes.items()],
+            [(Slug(what), value) for what, value in scopes.items()],
         )
         await self.app.refresh_accounts()
         return clear.open(Purpose.AUTH)
