@@ -436,9 +436,10 @@ async def try_out(config: Config) -> None:
 
 async def dry_run(config: Config, body: dict[str, Any], dialect: str, key_id: str | None) -> dict[str, Any]:
     """Explain a request against a configuration, for one key or for one that may do everything."""
+    master = await safe_master_key(config)
     store = await open_store(config)
     try:
-        directory = Directory(load_master_key(config).pepper)
+        directory = Directory(master.pepper)
         directory.replace(await store.accounts.load())
         caller = (
             directory.by_id(Slug(key_id))
@@ -447,7 +448,7 @@ async def dry_run(config: Config, body: dict[str, Any], dialect: str, key_id: st
         )
         if caller is None:
             raise ConfigError(["--key: no usable key has this id"])
-        vault = Vault(load_master_key(config), await store.secrets.load())
+        vault = Vault(master, await store.secrets.load())
     finally:
         await store.close()
     lasting = replace(_nothing_lasting(), directory=directory, stored=vault.credentials)

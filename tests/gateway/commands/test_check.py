@@ -1,0 +1,138 @@
+"""check tells every mistake at once, those of plugins too, each with its file and place."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gateway.cli import main
+
+TWENTY = """
+bogus = 1
+[server]
+listen = "8080"
+workers = 0
+max_body = 32
+header_timeout = "15"
+uvloop = "yes"
+lisen = "x"
+trusted_proxies = ["300.1.1.1"]
+tls_certificate = "nope.pem"
+[secrets]
+master_key = { env = "A", file = "B" }
+[store]
+use = "sqlitee"
+[providers.openai]
+use = "openia"
+api_key = { enviroment = "OPENAI_API_KEY" }
+[providers.local]
+use = "compatible"
+base_url = "http://127.0.0.1:11434/v1"
+[providers.metadata]
+use = "compatible"
+base_url = "https://169.254.169.254/v1"
+allow_private = true
+[models."two words"]
+provider = "local"
+[models.one]
+provider = "local"
+model = "same"
+price = { input = "1", output = "2" }
+[models.other]
+provider = "local"
+model = "same"
+price = { input = "2", output = "2" }
+[models.odd]
+provider = "nobody"
+[models.typo]
+provider = "local"
+price = { input = "1", ouput = "2" }
+[routes.auto]
+targets = ["x"]
+[routes.next]
+use = "nosuch"
+[upstream]
+attempts = 99
+[prices]
+unknown = "free"
+[classify]
+use = ["nosuch"]
+"""
+PLACES = """
+bogus server.listen server.workers server.max_body server.header_timeout server.uvloop server.lisen
+server.trusted_proxies server.tls_certificate secrets.master_key store providers.openai
+providers.openai.api_key providers.local.base_url providers.metadata.base_url models.other.price
+models.odd.provider models.typo.price routes.auto.use routes.next upstream.attempts prices.unknown
+classify.nosuch
+"""
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "gateway.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_twenty_mistakes_are_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, TWENTY)
+    assert main(["check", "--config", path]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert all(line.startswith(f"{path}: ") for line in lines)
+    for place in PLACES.split():
+        assert any(line.startswith(f"{path}: {place}") for line in lines), place
+    assert any("models.two words" in line for line in lines)
+    assert len(lines) >= 20
+
+
+def test_as_json_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, TWENTY)
+    assert main(["check", "--json", "--config", path]) == 2
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["ok"], shown["file"]) == (False, path)
+    assert len(shown["problems"]) >= 20
+
+
+@pytest.mark.parametrize(
+    ("base_url", "said"),
+    [
+        ("http://127.0.0.1:11434/v1", "allow_private"),
+        ("https://127.0.0.1/v1", "allow_private"),
+        ("https://10.1.2.3/v1", "allow_private"),
+        ("https://[::1]/v1", "allow_private"),
+        ("http://api.example.com/v1", "allow_private"),
+        ("https://0x7f.1/v1", "host"),
+        ("https://api.example.com/v1", None),
+    ],
+)
+def test_a_base_url_that_no_call_could_reach_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], base_url: str, said: str | None
+) -> None:
+    table = f'[providers.local]\nuse = "compatible"\nbase_url = "{base_url}"\nneeds_key = false\n'
+    code = main(["check", "--config", write(tmp_path, table)])
+    complaints = capsys.readouterr().err
+    assert (code == 2) is (said is not None)
+    assert said is None or ("providers.local" in complaints and said in complaints)
+    if said == "allow_private":
+        assert main(["check", "--config", write(tmp_path, table + "allow_private = true\n")]) == 0
+
+
+def test_a_good_file_is_good_and_a_key_in_it_is_warned_of_without_being_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(
+        tmp_path, '[server]\nadmin_listen = "0.0.0.0:1"\n[providers.openai]\napi_key = "sk-canary"\n'
+    )
+    assert main(["--config", path, "check"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == f"{path}: good\n"
+    assert "warning: providers.openai.api_key" in shown.err
+    assert "warning: server.admin_listen" in shown.err
+    assert "canary" not in shown.err + shown.out
+
+
+@pytest.mark.parametrize("text", ["[server\nx", "\0", "a = 1\na = 2"])
+def test_what_is_no_toml_is_told_by_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    assert main(["check", "--config", write(tmp_path, text)]) == 2
+    assert "is not valid TOML" in capsys.readouterr().err
