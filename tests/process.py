@@ -167,8 +167,7 @@ class Process:
     async def python(self, text: str) -> int:
         """Run a piece of Python in its environment: the exit code."""
         program = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", text, cwd=self.folder, env=self.environment,
-            stdout=asyncio.subprocess.DEVNULL,
+            sys.executable, "-c", text, cwd=self.folder, env=self.environment
         )  # fmt: skip
         return await program.wait()
 

@@ -46,14 +46,15 @@ class Teed:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """path: of the database. lines: the file that each record is appended to."""
+        """path: of the database. lines: the file that each record is appended to, beside it by default."""
 
         path: str = "gateway-data/gateway.db"
-        lines: str = "gateway-data/records.jsonl"
+        lines: str = ""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config | None = None) -> None:
+        config = config or self.Config()
         self._inner = SqliteStore(SqliteStore.Config(path=config.path))
-        self._lines = Path(config.lines)
+        self._lines = Path(config.lines or f"{config.path}.jsonl")
 
     @property
     def accounts(self) -> AccountStore:
