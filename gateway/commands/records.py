@@ -20,7 +20,7 @@ from gateway.contracts import Span
 from gateway.ledger.charges import dollars
 from gateway.records import Record
 
-_AGO = re.compile(r"(\d+)(m|h|d)")
+_AGO = re.compile(r"(\d{1,6})(m|h|d)")
 _SECONDS = {"m": 60, "h": 3600, "d": 86400}
 
 
