@@ -230,7 +230,7 @@ class App:
             queue_limit=config.records.queue,
         )
         await self._writer.start()
-        self._ledger.refresh(await self.store.records.spent())
+        await self._ledger.read(self.store.records.spent)
         self._exposition = Exposition(Path(config.metrics.folder), self._worker)
         self._metrics = Metrics(self._gauges(), self._exposition.before())
         self._access = _access_log(config)
@@ -349,7 +349,7 @@ class App:
         while True:
             await asyncio.sleep(1.0)
             try:
-                self._ledger.refresh(await self.store.records.spent())
+                await self._ledger.read(self.store.records.spent)
             except StoreError:
                 continue
 

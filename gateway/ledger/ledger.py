@@ -1,11 +1,12 @@
 """Money set aside before it is spent: hold, then settle or release, in this process's memory.
 
-Spent money of a key = what the store knows (base) + what this process settled and the store has not
-taken yet (fresh) + what is held for calls under way. The base is read again from time to time, so
-that processes on one store see each other's spending; see docs/limits.md for the bound.
+Spent money of a key = what the store's sums were when they were read last (base) + what this process
+settled and those sums are not known to hold (fresh) + what is held for calls under way. The sums are
+read again from time to time, so that processes on one store see each other's spending; see
+docs/limits.md for the bound.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from gateway.clock import Clock
 from gateway.contracts import Caller
@@ -54,7 +55,8 @@ class Ledger:
         self._clock = clock
         self._accounts: dict[Slug, _Account] = {}
         self._holds: dict[Slug, Hold] = {}
-        self.refresh(spent or {})
+        self._taken: dict[Slug, int] = {}
+        self._rebase(spent or {})
 
     def hold(self, caller: Caller, amount: Nanos, call: Slug) -> Hold:
         """Set amount aside for a call.
@@ -97,16 +99,33 @@ class Ledger:
         self.settle(hold, Nanos(0))
 
     def stored(self, records: Iterable[Record]) -> None:
-        """The store has these records: their cost will be in the next base."""
+        """The store has these records: its sums hold their cost from now on."""
         for record in records:
-            account = self._accounts.get(record.key_id) if record.key_id is not None else None
-            if account is not None and record.cost_nanos:
-                moved = min(account.fresh, record.cost_nanos)
-                account.fresh -= moved
-                account.base += moved
+            if record.key_id is not None and record.cost_nanos:
+                self._taken[record.key_id] = self._taken.get(record.key_id, 0) + record.cost_nanos
 
-    def refresh(self, spent: Mapping[Slug, Nanos]) -> None:
-        """Take the store's sums as the new base; one never falls below what is known here."""
+    async def read(self, spent: Callable[[], Awaitable[Mapping[Slug, Nanos]]]) -> None:
+        """Take the store's sums as the new base; one never falls below what is known here.
+
+        What the store took while they were read may or may not be in them: it counts beside them, so
+        twice at worst, until they are read the next time.
+
+        Raises:
+            StoreError: they cannot be read.
+        """
+        taken, self._taken = self._taken, {}
+        try:
+            sums = await spent()
+        except BaseException:
+            for key_id, nanos in taken.items():
+                self._taken[key_id] = self._taken.get(key_id, 0) + nanos
+            raise
+        self._rebase(sums)
+        for key_id, nanos in taken.items():
+            if (account := self._accounts.get(key_id)) is not None:
+                account.fresh -= min(account.fresh, nanos)
+
+    def _rebase(self, spent: Mapping[Slug, Nanos]) -> None:
         for key_id, nanos in spent.items():
             account = self._accounts.get(key_id)
             if account is None:

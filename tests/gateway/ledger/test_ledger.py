@@ -1,10 +1,12 @@
 """Holds: money is set aside before it is spent, and every hold ends exactly once."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.contracts import Caller
+from gateway.contracts import Caller, StoreError
 from gateway.errors import OverLimit
 from gateway.ledger.ledger import Hold, Ledger, burst
 from gateway.names import Slug
@@ -79,16 +81,63 @@ def test_an_unpriced_call_and_a_released_hold_spend_nothing() -> None:
     assert (book.spent(KEY), book.held) == (0, 0)
 
 
-def test_money_that_reached_the_store_is_not_counted_twice() -> None:
+Read = Callable[[], Awaitable[dict[Slug, Nanos]]]
+
+
+def sums(nanos: int, meanwhile: Callable[[], None] = lambda: None) -> Read:
+    async def read() -> dict[Slug, Nanos]:
+        meanwhile()
+        return {KEY: Nanos(nanos)}
+
+    return read
+
+
+async def test_money_that_reached_the_store_is_not_counted_twice() -> None:
     book = ledger()
     book.settle(book.hold(caller(), Nanos(50), Slug("a")), Nanos(30))
     book.stored([record(30), record(None), Record(id=Slug("x"), at=0)])
-    book.refresh({KEY: Nanos(30)})
     assert book.spent(KEY) == 30
-    book.refresh({KEY: Nanos(80)})  # another process spent 50
+    await book.read(sums(30))
+    assert book.spent(KEY) == 30
+    await book.read(sums(80))  # another process spent 50
     assert book.spent(KEY) == 80
-    book.refresh({KEY: Nanos(70)})  # an older reading takes nothing back
+    await book.read(sums(70))  # an older reading takes nothing back
     assert book.spent(KEY) == 80
+
+
+@pytest.mark.parametrize("held", [0, 30], ids=["sums before it", "sums with it"])
+async def test_money_stored_while_the_sums_are_read_is_never_missed_and_soon_counted_once(held: int) -> None:
+    book = ledger()
+    book.settle(book.hold(caller(), Nanos(50), Slug("a")), Nanos(30))
+    await book.read(sums(held, lambda: book.stored([record(30)])))
+    assert book.spent(KEY) == held + 30
+    await book.read(sums(30))
+    assert book.spent(KEY) == 30
+
+
+async def test_a_reading_that_fails_forgets_nothing() -> None:
+    async def fail() -> dict[Slug, Nanos]:
+        book.stored([record(20)])
+        raise StoreError("gone")
+
+    book = ledger()
+    book.settle(book.hold(caller(), Nanos(50), Slug("a")), Nanos(50))
+    book.stored([record(30)])
+    with pytest.raises(StoreError):
+        await book.read(fail)
+    assert book.spent(KEY) == 50
+    await book.read(sums(50))
+    assert book.spent(KEY) == 50
+
+
+async def test_money_of_a_key_that_is_not_known_here_is_the_stores_business() -> None:
+    async def nothing() -> dict[Slug, Nanos]:
+        return {}
+
+    book = ledger()
+    book.stored([record(30)])
+    await book.read(nothing)
+    assert book.spent(KEY) == 0
 
 
 def test_a_rate_lets_a_burst_pass_and_tells_how_long_to_wait() -> None:
