@@ -18,8 +18,8 @@ async def put_up(tmp_path: Path) -> AsyncIterator[Raise]:
     """Puts up stands with a configuration of their own: await put_up({"upstream": {"attempts": 1}})."""
     async with AsyncExitStack() as stack:
 
-        async def begin(tree: dict[str, Any] | None = None, defaults: str = "") -> Stand:
-            return await stack.enter_async_context(Stand(tmp_path / "stand", tree, defaults))
+        async def begin(tree: dict[str, Any] | None = None, **more: Any) -> Stand:
+            return await stack.enter_async_context(Stand(tmp_path / "stand", tree, **more))
 
         yield begin
 

@@ -41,8 +41,8 @@ class Answered:
         return self.body.replace(b"\r\n", b"\n").removesuffix(b"\n\n").split(b"\n\n")
 
 
-def providers(upstream: Upstream) -> dict[str, dict[str, Any]]:
-    """The [providers] tables that lead all four providers to the upstream."""
+def providers(upstream: Upstream, keys: bool = True) -> dict[str, dict[str, Any]]:
+    """The [providers] tables that lead all four providers to the upstream, with keys or without."""
     places = {
         "openai": upstream.openai,
         "anthropic": upstream.anthropic,
@@ -50,7 +50,7 @@ def providers(upstream: Upstream) -> dict[str, dict[str, Any]]:
         "groq": upstream.groq + "/openai/v1",
     }
     return {
-        name: {"base_url": place, "api_key": PROVIDER_KEYS[name], "allow_private": True}
+        name: {"base_url": place, "allow_private": True, **({"api_key": PROVIDER_KEYS[name]} if keys else {})}
         for name, place in places.items()
     }
 
@@ -72,14 +72,17 @@ class Stand:
         gateway: the installation under test.
     """
 
-    def __init__(self, folder: Path, tree: dict[str, Any] | None = None, defaults: str = "") -> None:
+    def __init__(
+        self, folder: Path, tree: dict[str, Any] | None = None, defaults: str = "", keys: bool = True
+    ) -> None:
+        self._keys = keys
         self._folder = folder
         self._tree = tree or {}
         self.upstream = Upstream(defaults)
 
     async def __aenter__(self) -> Self:
         await self.upstream.__aenter__()
-        tree = merge({"providers": providers(self.upstream)}, self._tree)
+        tree = merge({"providers": providers(self.upstream, self._keys)}, self._tree)
         self.gateway = Installation(self._folder, tree)
         await self.gateway.start()
         self.session = aiohttp.ClientSession(auto_decompress=False)
