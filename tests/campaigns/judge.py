@@ -53,6 +53,12 @@ def rows(database: Path) -> list[Row]:
         return [Row(*row) for row in found]
 
 
+def spent(database: Path) -> int:
+    """What all keys have spent, by the sums that are kept."""
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as db:
+        return int(db.execute("select coalesce(sum(nanos), 0) from spent").fetchone()[0])
+
+
 def names(bodies: Iterable[bytes]) -> list[str]:
     """The calls that a provider received, by the names in their texts."""
     return [found[1].decode() for body in bodies if (found := _NAME.search(body))]

@@ -23,7 +23,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from gateway.ledger.replay import LOCK
-from tests.campaigns.judge import Verdict, judge, names
+from tests.campaigns.judge import Verdict, judge, names, spent
 from tests.campaigns.processes import Site
 from tests.campaigns.traffic import Traffic, settle
 from tests.upstream import Upstream
@@ -115,6 +115,8 @@ async def await_quiet(site: Site, verdict: Verdict) -> None:
         left = {name: gauges.get(f"gateway_{name}") for name in GAUGES if gauges.get(f"gateway_{name}") != 0}
         dead = [one.name for one in site.journals() if not is_held(one)]
         wrong = f"left: {left}" if left else f"journals of dead processes: {dead}" if dead else ""
+        if not wrong and (believed := await site.own_account()) != (stored := spent(site.database)):
+            wrong = f"the gateway believes that {believed} were spent, and {stored} are stored"
     verdict.need(not wrong, wrong)
 
 
