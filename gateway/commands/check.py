@@ -11,8 +11,9 @@ import orjson
 
 from gateway import app, flow
 from gateway import config as configuration
+from gateway.accounts.master_key import MasterKeyError
 from gateway.commands import setting
-from gateway.config import Config, ConfigError, LiteralSecret
+from gateway.config import Config, ConfigError, LiteralSecret, SecretRef
 
 _ROUNDS: Final = 4
 """How often what is wrong is left out, until the rest can be looked at."""
@@ -35,7 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
             asyncio.run(app.try_out(config))
         except ConfigError as error:
             problems += [setting.in_file(path, problem) for problem in error.problems]
-        problems += [setting.in_file(path, problem) for problem in flow.blocked_places(config)]
+        told = [*flow.blocked_places(config), *_master_key(config)]
+        problems += [setting.in_file(path, problem) for problem in told]
     warnings = _warnings(config) if config is not None else []
     file = str(path) if path else None
     if arguments.json:
@@ -80,10 +82,28 @@ def _leave_out(tree: Any, place: tuple[int | str, ...]) -> None:
         del holder[name]
 
 
+def _master_key(config: Config) -> list[str]:
+    """What is wrong with a master key that is there."""
+    source = config.secrets.master_key
+    if isinstance(source, LiteralSecret) or source.read() is None:
+        return []
+    try:
+        app.load_master_key(config)
+    except MasterKeyError as error:
+        return [f"secrets.master_key: {error}"]
+    return []
+
+
 def _warnings(config: Config) -> list[str]:
     warnings = []
+    master_key = config.secrets.master_key
+    if isinstance(master_key, SecretRef) and master_key.env is not None and master_key.read() is None:
+        warnings.append("secrets.master_key: the variable it names is not set here")
     for name, table in config.providers.items():
-        if any(isinstance(source, LiteralSecret) for source in (table.api_key, *table.api_keys)):
+        sources = [source for source in (table.api_key, *table.api_keys) if source is not None]
+        if any(source.read() is None for source in sources):  # a name could be a key by mistake: not quoted
+            warnings.append(f"providers.{name}.api_key: what it names is not set or not there")
+        if any(isinstance(source, LiteralSecret) for source in sources):
             warnings.append(f'providers.{name}.api_key: stands in the file itself; use {{ env = "NAME" }}')
     if not config.server.admin_listen.startswith(("127.", "localhost:", "[::1]")):
         warnings.append("server.admin_listen: is not on loopback")

@@ -136,3 +136,30 @@ def test_what_is_no_toml_is_told_by_its_place(
 ) -> None:
     assert main(["check", "--config", write(tmp_path, text)]) == 2
     assert "is not valid TOML" in capsys.readouterr().err
+
+
+def test_secrets_that_are_not_there_are_told_without_their_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CANARY_KEY", raising=False)
+    named = '{ env = "CANARY_KEY" }'
+    text = f"[secrets]\nmaster_key = {named}\n[providers.openai]\napi_key = {named}\n"
+    assert main(["check", "--config", write(tmp_path, text)]) == 0
+    complaints = capsys.readouterr().err
+    assert "warning: secrets.master_key: the variable it names is not set here" in complaints
+    assert "warning: providers.openai.api_key" in complaints
+    assert "CANARY" not in complaints
+
+
+@pytest.mark.parametrize(("text", "mode"), [("canary", 0o600), ("", 0o600), ("canary", 0o644)])
+def test_a_master_key_that_cannot_be_used_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, mode: int
+) -> None:
+    key = tmp_path / "master.key"
+    key.write_text(text)
+    key.chmod(mode)
+    path = write(tmp_path, f"[secrets]\nmaster_key = {{ file = {json.dumps(str(key))} }}\n")
+    assert main(["check", "--config", path]) == 2
+    complaints = capsys.readouterr().err
+    assert complaints.startswith(f"{path}: secrets.master_key: ")
+    assert "canary" not in complaints
