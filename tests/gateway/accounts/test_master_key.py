@@ -192,7 +192,7 @@ def test_the_file_belongs_to_the_user_or_to_root(owner, user, good):
         GOOD + f"pepper {b64(OTHER)}\n",
         GOOD + f"kek kek-1 {b64(RANDOM)}\n",
         GOOD + "something else\n",
-        GOOD + f"kek -x {b64(RANDOM)}\n",
+        GOOD + f"kek @x {b64(RANDOM)}\n",
         "pepper x\n",
         "x" * 20_000,
         "é",
