@@ -274,7 +274,7 @@ class App:
             await self._admin.close()
         await self._tasks.close(0)
         if hasattr(self, "_exposition"):
-            self._exposition.close(self._metrics.series() if hasattr(self, "_metrics") else {})
+            self._exposition.close(self._metrics.series() if hasattr(self, "_plane") else None)
         if hasattr(self, "_transport"):
             await self._transport.close()
         if hasattr(self, "_writer"):

@@ -79,13 +79,21 @@ class Exposition:
             except OSError as error:
                 log.fact("metrics.failed", log.Level.WARNING, error=log.kind(error))
 
-    def close(self, series: Series) -> None:
-        """Leave the last counters, and let others take them over. A disk that fails costs the last ones."""
+    def close(self, series: Series | None) -> None:
+        """Leave the last counters, and let others take them over. A disk that fails costs the last ones.
+
+        Args:
+            series: None leaves what was left before.
+        """
+        if self._lock < 0:
+            return
         try:
-            self.leave(series)
+            if series is not None:
+                self.leave(series)
         except OSError as error:
             log.fact("metrics.failed", log.Level.WARNING, error=log.kind(error))
         os.close(self._lock)
+        self._lock = -1
 
     def _others(self) -> list[Path]:
         return [path for path in sorted(self._folder.glob(_FILES)) if path != self._own]
