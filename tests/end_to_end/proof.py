@@ -56,8 +56,6 @@ COMMANDS = (
     ("export", "--format", "jsonl"),
     ("export", "--format", "csv"),
     ("key", "list"),
-    ("provider", "list"),
-    ("plugins",),
     ("check",),
 )
 

@@ -1,12 +1,16 @@
 """gateway selfcheck privacy: good on a good installation, not good on one that leaks; it leaves no key."""
 
+import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from gateway import cli
+from gateway.commands import selfcheck
 from gateway.privacy.cases import Cases
 from tests.end_to_end.proof import Proof
 
@@ -20,8 +24,21 @@ async def proof(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Proof
         yield proof
 
 
-async def test_a_good_installation_is_found_good(proof: Proof) -> None:
-    report = json.loads(await proof.command("selfcheck", "privacy", "--json"))
+async def run(proof: Proof, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    """The exit code of a check that runs in this process, and what it printed."""
+    before = Path.cwd()
+    os.chdir(proof.work)
+    try:
+        code = await asyncio.to_thread(cli.main, ["selfcheck", "privacy", *words])
+    finally:
+        os.chdir(before)
+    return code, "".join(capsys.readouterr())
+
+
+async def test_a_good_installation_is_found_good(proof: Proof, capsys: pytest.CaptureFixture[str]) -> None:
+    code, printed = await run(proof, capsys, "--json")
+    report = json.loads(printed)
+    assert code == 0
     assert report["ok"] is True
     assert report["hits"] == report["unread"] == []
     assert report["planted"]["found"] == report["planted"]["of"] > 40
@@ -40,26 +57,58 @@ async def test_a_good_installation_is_found_good(proof: Proof) -> None:
     assert str(proof.folder / "err") in searched  # where the process prints to
 
 
-async def test_the_key_is_revoked_afterwards(proof: Proof) -> None:
-    await proof.command("selfcheck", "privacy", "--calls", "310")
+async def test_the_key_is_revoked_afterwards(proof: Proof, capsys: pytest.CaptureFixture[str]) -> None:
+    code, printed = await run(proof, capsys, "--calls", "310")
+    assert code == 0, printed
+    assert "calls     310 (" in printed
+    assert printed.endswith("result    nothing was kept\n")
     listed = json.loads(await proof.command("key", "list", "--json"))["keys"]
     made = [key for key in listed if key["name"] == "selfcheck-privacy"]
     assert made
     assert all(key["state"] == "revoked" for key in made)
 
 
-async def test_what_was_found_is_told_with_its_place(tmp_path: Path) -> None:
+async def test_what_was_found_is_told_with_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     more = '\n[providers.echo]\nuse = "odd"\nneeds_key = false\nalways = "leak-temporary-file"\n'
     async with Proof(tmp_path, more=more) as proof:
-        printed = (await proof.command("selfcheck", "privacy", code=1)).decode()
+        code, printed = await run(proof, capsys)
+    assert code == 1
     assert "result    NOT GOOD" in printed
     [found] = [line for line in printed.splitlines() if line.startswith("FOUND")]
     assert f"{tmp_path}/tmp/upload, byte 0, raw, from the part: " in found
 
 
-async def test_without_an_installation_it_says_so(tmp_path_factory: pytest.TempPathFactory) -> None:
-    proof = Proof(tmp_path_factory.mktemp("none"))
-    assert b"master key" in await proof.command("selfcheck", "privacy", code=2)  # it never ran
+async def test_without_an_installation_it_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proof = Proof(tmp_path)
+    code, printed = await run(proof, capsys)  # it never ran
+    assert (code, "master key" in printed) == (2, True)
     await proof.command("key", "list")
-    printed = await proof.command("selfcheck", "privacy", code=1)
-    assert b"no installation answers there; start it first" in printed
+    code, printed = await run(proof, capsys)
+    assert code == 1
+    assert "no installation answers there; start it first" in printed
+
+
+async def test_an_installation_of_another_store_does_not_know_the_key(
+    proof: Proof, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selfcheck, "READY_S", 0.1)
+    other = Proof(tmp_path)
+    text = (other.work / "gateway.toml").read_text()
+    (other.work / "gateway.toml").write_text(text.replace(f":{other.port}", f":{proof.port}"))
+    await other.command("key", "list")
+    code, printed = await run(other, capsys)
+    assert code == 1
+    assert "not to a key of this store: check --config" in printed
+
+
+async def test_what_cannot_be_seen_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with Proof(tmp_path) as proof:
+        for marker in (proof.work / "gateway-data/metrics").glob("ready-*"):
+            marker.unlink()
+        code, printed = await run(proof, capsys)
+    assert code == 0
+    assert "not seen  the running processes are not on this machine; look there for " in printed
