@@ -79,7 +79,8 @@ async def test_a_hundred_reloads_under_load_fail_no_call(tmp_path: Path) -> None
 
         async def open_stream() -> bool:
             """A stream that lasts through many reloads."""
-            upstream.script(Scripted(200, SSE, [*[EVENT, 0.05] * 10, b"data: [DONE]\n\n"]))
+            pieces: list[bytes | float | str] = [EVENT, 0.05]
+            upstream.script(Scripted(200, SSE, [*pieces * 10, b"data: [DONE]\n\n"]))
             status, body, _ = await ask(gateway, session, stream=True)
             return status == 200 and body.count(EVENT) == 10 and body.endswith(b"[DONE]\n\n")
 

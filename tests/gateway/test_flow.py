@@ -158,7 +158,7 @@ def test_changed_keys_of_the_store_reach_only_providers_without_a_key_of_their_o
     made = build({"providers": {**OPENAI, "anthropic": {}}})
     fresh = [Credential(Slug("x/1"), lambda: Secret("sk-fresh"))]
     flow.refresh_credentials(made, lasting(stored=lambda name, host: fresh))
-    keys = {loaded.name: [one.id for one in loaded.credentials] for loaded in made.pool.all()}
+    keys = {str(loaded.name): [one.id for one in loaded.credentials] for loaded in made.pool.all()}
     assert keys["anthropic"] == ["x/1"]
     assert keys["openai"] == ["openai/1"]
 
