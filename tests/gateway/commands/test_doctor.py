@@ -1,11 +1,13 @@
 """gateway doctor looks at each thing and says how to mend what is not as it should be."""
 
+import asyncio
 import json
 import time
 from pathlib import Path
 
 import pytest
 
+from gateway import cli
 from gateway import config as configuration
 from gateway.commands import doctor
 from gateway.commands.doctor import Finding
@@ -207,3 +209,46 @@ def test_places_of_processes_and_their_output(tmp_path: Path) -> None:
 def test_where_an_installation_is_called(address: str, host: str, port: int) -> None:
     door = places.door(address, None)
     assert (door.host, door.port, door.tls) == (host, port, None)
+
+
+async def test_a_doctor_in_this_process_sees_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with Proof(tmp_path) as proof:
+        monkeypatch.chdir(proof.work)
+        (proof.work / "gateway.toml").chmod(0o600)
+        assert await asyncio.to_thread(cli.main, ["doctor"]) == 0
+        assert "ok      serving" in capsys.readouterr().out
+        (proof.work / "gateway.toml").chmod(0o666)
+        assert await asyncio.to_thread(cli.main, ["doctor", "--json"]) == 1
+        report = json.loads(capsys.readouterr().out)
+    assert report["ok"] is False
+    [wrong] = [one for one in report["findings"] if one["good"] is False]
+    assert "can be changed by others" in wrong["says"]
+
+
+async def test_one_that_cannot_take_calls_is_not_in_order(tmp_path: Path) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 503 Service Unavailable\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        config = config_in(tmp_path, server={"listen": f"127.0.0.1:{port}", "admin_listen": "127.0.0.1:1"})
+        found = await doctor.readiness(config)
+    assert found.good is False
+
+
+@pytest.mark.parametrize("pattern", ["core", "|/usr/share/apport/apport"])
+def test_where_core_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str) -> None:
+    monkeypatch.setattr(
+        doctor, "lines_of", lambda path: [pattern] if "core_pattern" in str(path) else ["a", "b"]
+    )
+    names = [one.name for one in doctor.running(config_in(tmp_path), None)]
+    assert ("core files" in names) is pattern.startswith("|")
+    assert named(list(doctor.machine(config_in(tmp_path), None)), "swap").good is None
+
+
+def test_other_systems_have_no_such_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert doctor.clock_state() is None
