@@ -7,7 +7,7 @@ from tests.end_to_end.stand import CLAUDE, GEMINI, LLAMA, OPENAI, user
 
 ODD_TEXT = 'Hällo, wörld! \u2028 \u2029 \u0085 "quotes" \\ \t 😀 \x7f'
 PIXEL = "iVBORw0KGgo="
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {"title": {"type": "string"}, "count": {"type": "integer"}},
     "required": ["title", "count"],
@@ -113,7 +113,11 @@ def form(parts: dict[str, str], sound: bytes) -> tuple[bytes, dict[str, str]]:
 
 PICTURE = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}}
 CLAUDE_PICTURE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}
-STRANGE = {"x_unknown": {"deep": [1, 2.5, None, True, {"ключ": "\u2028"}]}, "another": -0.0, "big": 2**63}
+STRANGE: dict[str, Any] = {
+    "x_unknown": {"deep": [1, 2.5, None, True, {"ключ": "\u2028"}]},
+    "another": -0.0,
+    "big": 2**63,
+}
 REFUSED = (400, 404, 413, 422, 429, 500, 503)
 OVERLOADED = (400, 404, 413, 429, 500, 529)
 

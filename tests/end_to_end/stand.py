@@ -3,7 +3,7 @@
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,8 +156,8 @@ def key_field(url: str, key: str) -> dict[str, str]:
     return {"authorization": f"Bearer {key}"}
 
 
-def user(text: str) -> list[dict[str, Any]]:
-    """Messages of one turn."""
+def user(text: str) -> Any:
+    """Messages of one turn, as any library wants them."""
     return [{"role": "user", "content": text}]
 
 
@@ -276,7 +276,7 @@ async def eventually(true: Callable[[], bool], longest_s: float = 2.0) -> None:
     raise AssertionError("it did not happen in time")
 
 
-async def drain(stream: AsyncIterable[Any], seen: list[Any]) -> None:
+async def drain(stream: Any, seen: list[Any]) -> None:
     """Read a library's stream to its end; what came is in seen, also when it raises."""
     async for event in stream:
         seen.append(event)

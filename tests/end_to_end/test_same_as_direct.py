@@ -71,7 +71,7 @@ VALUES = st.recursive(
     max_leaves=8,
 )
 FIELDS = st.dictionaries(NAMES, VALUES, max_size=4)
-quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 BODIES = {
     CHAT: {"model": OPENAI, "messages": user("x"), "tools": TOOLS},

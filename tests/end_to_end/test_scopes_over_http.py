@@ -10,6 +10,7 @@ import pytest
 from gateway import app
 from gateway.accounts import keys
 from gateway.clock import SystemClock
+from gateway.content import Purpose
 from gateway.records import Outcome
 from tests.end_to_end.conftest import Raise
 from tests.end_to_end.stand import CLAUDE, GEMINI, LLAMA, OPENAI, Answered, Stand, connected, user
@@ -201,4 +202,4 @@ async def rotate(stand: Stand, name: str, grace_ms: int) -> str:
     pepper = app.load_master_key(config).pepper
     _, clear = await keys.rotate_key(stand.gateway.store, pepper, row, grace_ms, clock=SystemClock())
     await stand.gateway.app.refresh_accounts()
-    return clear.open(keys.Purpose.AUTH)
+    return clear.open(Purpose.AUTH)
