@@ -241,9 +241,8 @@ async def test_one_that_cannot_take_calls_is_not_in_order(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("pattern", ["core", "|/usr/share/apport/apport"])
 def test_where_core_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str) -> None:
-    monkeypatch.setattr(
-        doctor, "lines_of", lambda path: [pattern] if "core_pattern" in str(path) else ["a", "b"]
-    )
+    lines = {"core_pattern": [pattern], "swaps": ["Filename", "/swapfile"]}
+    monkeypatch.setattr(doctor, "lines_of", lambda path: lines[path.name])
     names = [one.name for one in doctor.running(config_in(tmp_path), None)]
     assert ("core files" in names) is pattern.startswith("|")
     assert named(list(doctor.machine(config_in(tmp_path), None)), "swap").good is None

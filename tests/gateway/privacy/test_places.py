@@ -24,7 +24,8 @@ def written(folder: Path, name: str, text: str = "x") -> Path:
 
 def test_the_files_of_an_installation_are_those_the_configuration_names(tmp_path: Path) -> None:
     names = (
-        "data/gateway.db", "data/gateway.db-wal", "data/gateway.db-shm", "data/access.log", "data/access.log.1",
+        "data/gateway.db", "data/gateway.db-wal", "data/gateway.db-shm",
+        "data/access.log", "data/access.log.1",
         "data/master.key", "data/master.key.new", "data/admin.token", "data/journal/a/000001.log",
         "data/metrics/worker-0.json",
     )  # fmt: skip
