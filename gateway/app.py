@@ -192,6 +192,7 @@ class App:
         self._clock = SystemClock()
         self._tasks = Tasks()
         self._ready = False
+        self._reloading = asyncio.Lock()
         self._config = config
 
     async def start(self) -> None:
@@ -286,24 +287,29 @@ class App:
 
     async def reload(self) -> bool:
         """Take over the configuration as it is on disk now; the old one stays if it has a mistake."""
-        try:
-            config = configuration.read(self._path)
-            transport = _transport(config) if _reaches(config) != _reaches(self._config) else self._transport
-            lasting = replace(self._lasting, exit=transport)
-            new = flow.build(config, lasting)
-        except ConfigError as error:
-            log.fact("config.refused", log.Level.ERROR, problems=len(error.problems))
-            for problem in error.problems:
-                sys.stderr.write(problem + "\n")
-            return False
-        old = self._lasting.exit
-        self._flow, self._config, self._lasting = new, config, lasting
-        if lasting.exit is not old:
-            self._transport.retire()  # calls under way go on; what idles is closed
-            self._transport = transport
-        log.configure(log.Level[config.log.level.upper()])
-        log.fact("config.reloaded")
-        return True
+        async with self._reloading:  # the later one wins
+            try:
+                config, transport, new = await asyncio.to_thread(self._read_again)
+            except ConfigError as error:
+                log.fact("config.refused", log.Level.ERROR, problems=len(error.problems))
+                for problem in error.problems:
+                    sys.stderr.write(problem + "\n")
+                return False
+            self._lasting = replace(self._lasting, exit=transport)
+            self._flow, self._config = new, config
+            self._credentials_changed()  # if they have meanwhile
+            if transport is not self._transport:
+                self._transport.retire()  # calls under way go on; what idles is closed
+                self._transport = transport
+            log.configure(log.Level[config.log.level.upper()])
+            log.fact("config.reloaded")
+            return True
+
+    def _read_again(self) -> tuple[Config, Transport, flow.Flow]:
+        """Everything that takes time at a reload: runs beside the loop, and changes nothing."""
+        config = configuration.read(self._path)
+        transport = _transport(config) if _reaches(config) != _reaches(self._config) else self._transport
+        return config, transport, flow.build(config, replace(self._lasting, exit=transport))
 
     @property
     def ports(self) -> tuple[int, ...]:
