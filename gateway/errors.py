@@ -43,6 +43,11 @@ class GatewayError(Exception):
         self.about = None if about is None else Slug(about)
 
     @property
+    def public(self) -> Slug:
+        """The code a client is told: one of the few that clients may rely on. code is finer."""
+        return Slug(PUBLIC.get(self.code, self.code))
+
+    @property
     def message(self) -> str:
         """A sentence for the client, made here."""
         text = CODES[self.code][1]
@@ -169,3 +174,24 @@ CODES: dict[str, tuple[int, str]] = {
     "upstream_timeout": (504, "The provider did not answer in time."),
 }
 """code: status, sentence. docs/errors.md is checked against this table."""
+
+PUBLIC: dict[str, str] = {
+    "bad_framing": "bad_request",
+    "cannot_translate": "bad_request",
+    "store_not_allowed": "not_allowed",
+    "policy_not_known": "not_allowed",
+    "too_many_open_calls": "rate_limited",
+    "upstream_unreachable": "upstream_failed",
+    "upstream_blocked": "upstream_failed",
+    "upstream_cut": "upstream_failed",
+    "upstream_refused": "upstream_failed",
+    "upstream_credential": "upstream_failed",
+    "upstream_garbled": "upstream_failed",
+    "upstream_too_large": "upstream_failed",
+    "upstream_redirect": "upstream_failed",
+    "upstream_busy": "unavailable",
+    "overloaded": "unavailable",
+    "shutting_down": "unavailable",
+    "no_credential": "unavailable",
+}
+"""Finer codes, and the ones clients are told in their place. Each pair has one status."""

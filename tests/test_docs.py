@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.commands import COMMANDS
-from gateway.errors import CODES
+from gateway.errors import CODES, PUBLIC
 
 ROOT = Path(__file__).parent.parent
 
@@ -18,8 +18,14 @@ def text(name: str) -> str:
 
 
 def test_every_error_code_is_documented_with_its_status_and_its_sentence() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (.+) \|$", text("docs/errors.md"), re.MULTILINE)
-    assert {code: (int(status), sentence) for code, status, sentence in rows} == CODES
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| `(\w+)` \| (.+) \|$", text("docs/errors.md"), re.MULTILINE)
+    assert {code: (int(status), sentence) for code, status, _, sentence in rows} == CODES
+    assert {code: told for code, _, told, _ in rows if code != told} == PUBLIC
+
+
+def test_what_clients_are_told_has_the_status_of_what_happened() -> None:
+    for code, told in PUBLIC.items():
+        assert CODES[code][0] == CODES[told][0], code
 
 
 def test_every_command_is_documented() -> None:

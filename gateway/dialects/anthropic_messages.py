@@ -102,8 +102,8 @@ def error_body(error: GatewayError, request_id: Slug) -> bytes:
         "error": {
             "type": TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error"),
             "message": error.message,
-            "code": error.code,
-            "details": {"error_code": error.code},
+            "code": error.public,
+            "details": {"error_code": error.public},
         },
         "request_id": request_id,
     })  # fmt: skip

@@ -131,7 +131,7 @@ def error_event(error: GatewayError, request_id: Slug, call: Call) -> bytes:
 
 def _error(error: GatewayError, request_id: Slug) -> dict[str, Any]:
     details: list[dict[str, str]] = [
-        {"@type": _TYPE + "ErrorInfo", "reason": error.code, "domain": "gateway"},
+        {"@type": _TYPE + "ErrorInfo", "reason": error.public, "domain": "gateway"},
         {"@type": _TYPE + "RequestInfo", "requestId": request_id},
     ]
     if error.after_s is not None:

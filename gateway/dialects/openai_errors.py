@@ -68,4 +68,4 @@ def named_error_event(error: GatewayError, request_id: Slug, call: Call) -> byte
 def _error(error: GatewayError) -> dict[str, Any]:
     kind = _TYPES.get(error.status) or ("invalid_request_error" if error.status < 500 else "server_error")
     param = str(error.about) if error.about is not None and error.code == "bad_request" else None
-    return {"message": error.message, "type": kind, "param": param, "code": str(error.code)}
+    return {"message": error.message, "type": kind, "param": param, "code": str(error.public)}

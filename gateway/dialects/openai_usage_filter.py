@@ -18,6 +18,7 @@ _END_BYTES: Final = 3  # bytes before a chunk that may belong to an event's end 
 _TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]', re.DOTALL)
 _NULL: Final = re.compile(rb"\s*:\s*null")
 _KEY: Final = b'"usage"'
+_FIRST: Final = b"data: {"
 _LAST: Final = b',"usage":null}\n\n'
 
 
@@ -36,8 +37,8 @@ class UsageFilter:
         self._passing = False  # inside an event above the limit; _held then has its last bytes, sent
 
     def feed(self, chunk: bytes) -> bytes:
-        if not self._held and chunk.endswith(b"\n\n") and chunk.count(b"\n\n") == 1 and chunk.find(b"\r") < 0:
-            return _edit(chunk)
+        if not self._held and chunk.endswith(b"\n\n") and chunk.find(b"\r") < 0:
+            return _edit_all(chunk)
         sent = b""
         if self._passing:
             sent, chunk = self._pass(chunk)
@@ -80,12 +81,24 @@ class UsageFilter:
         return chunk[:cut], chunk[cut:]
 
 
+def _edit_all(chunk: bytes) -> bytes:
+    """Whole events, all lines of which end with LF."""
+    keys = chunk.count(_KEY)
+    if not keys:
+        return chunk
+    if keys == chunk.count(_LAST) and chunk.startswith(_FIRST):
+        events = chunk.count(b"\n\n" + _FIRST) + 1
+        if chunk.count(b"\n") == 2 * events:  # each event is one line, and in an object of its own ends
+            return chunk.replace(_LAST, b"}\n\n")
+    return b"".join([_edit(event + b"\n\n") for event in chunk[:-2].split(b"\n\n")])
+
+
 def _edit(event: bytes) -> bytes:
     """One event without what the gateway asked for; empty if nothing else is in it."""
     keys = event.count(_KEY)
     if not keys:
         return event
-    if keys == 1 and event.endswith(_LAST) and event.startswith(b"data: {") and event.count(b"\n") == 2:
+    if keys == 1 and event.endswith(_LAST) and event.startswith(_FIRST) and event.count(b"\n") == 2:
         return event[: -len(_LAST)] + b"}\n\n"  # the last brace closes the event's own object
     lines = [line[5:] for line in event.splitlines() if line.startswith(b"data:")]
     try:

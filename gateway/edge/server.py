@@ -231,6 +231,7 @@ class DataPlane:
         body = dialects.DIALECTS[_OPENAI].error_body(error, self._ids())
         return (
             f"{STATUS_LINES[error.status]}{self._date_line()}content-type: application/json\r\n"
+            f"x-gateway-error: {code}\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         ).encode() + body
 
@@ -360,6 +361,7 @@ class DataPlane:
         names = {name for name, _ in sink.extra}
         if "x-gateway-request-id" not in names:
             sink.extra.append(("x-gateway-request-id", id))
+        sink.extra.append(("x-gateway-error", error.code))
         if error.after_s is not None and "retry-after" not in names:
             sink.extra.append(("retry-after", str(max(1, round(error.after_s)))))
         elif error.status in _SETTLED and "x-should-retry" not in names:

@@ -119,7 +119,8 @@ async def test_max_cost_is_held_against_the_most_a_call_can_cost(put_up: Any) ->
 async def test_a_provider_keeps_nothing_unless_the_key_may_ask_for_it(stand: Stand) -> None:
     body = {"model": OPENAI, "input": "hi"}
     refused = await stand.ask("/v1/responses", {**body, "store": True})
-    assert (refused.status, refused.json["error"]["code"]) == (403, "store_not_allowed")
+    assert (refused.status, refused.json["error"]["code"]) == (403, "not_allowed")
+    assert refused.headers["x-gateway-error"] == "store_not_allowed"
     assert stand.upstream.requests == []
     await stand.ask("/v1/responses", body)
     assert stand.upstream.last.json["store"] is False

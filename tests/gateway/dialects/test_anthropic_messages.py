@@ -16,7 +16,7 @@ from gateway.content import Content, Document, Purpose
 from gateway.contracts import Call, Dialect, Envelope, Shape
 from gateway.dialects import DIALECTS, anthropic_count, anthropic_messages
 from gateway.dialects.anthropic_usage import MessageReader
-from gateway.errors import CODES, CallerError, GatewayError
+from gateway.errors import CODES, PUBLIC, CallerError, GatewayError
 from gateway.names import Slug
 from gateway.records import PathKind
 from gateway.stream.json_body import CONTROL_FIELDS
@@ -399,7 +399,7 @@ def test_each_error_is_understood_by_anthropics_own_library(code: str) -> None:
     with anthropic.Anthropic(api_key="x") as client:
         raised = client._make_status_error_from_response(answer)
     assert raised.status_code == error.status
-    assert raised.error_code == code
+    assert raised.error_code == PUBLIC.get(code, code)
     assert isinstance(raised.body, dict)
     assert raised.body["request_id"] == "req-1"
     assert raised.body["error"]["message"] == error.message

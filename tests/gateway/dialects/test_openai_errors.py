@@ -10,7 +10,7 @@ import pytest
 from gateway.content import EMPTY
 from gateway.contracts import Call
 from gateway.dialects import openai_errors
-from gateway.errors import CODES, GatewayError, OverLimit
+from gateway.errors import CODES, PUBLIC, GatewayError, OverLimit
 from gateway.names import Slug
 from gateway.records import PathKind
 
@@ -34,7 +34,9 @@ def test_every_code_has_the_familys_shape(code: str) -> None:
     error = GatewayError(code)
     body = orjson.loads(openai_errors.error_body(error, ID))
     kind = TYPES.get(error.status, "invalid_request_error" if error.status < 500 else "server_error")
-    assert body == {"error": {"message": CODES[code][1], "type": kind, "param": None, "code": code}}
+    assert body == {
+        "error": {"message": CODES[code][1], "type": kind, "param": None, "code": PUBLIC.get(code, code)}
+    }
 
 
 def test_a_field_at_fault_is_the_param() -> None:

@@ -363,7 +363,7 @@ async def test_while_closing_a_new_call_is_told_to_go_elsewhere() -> None:
         await client.send(post())
         status, fields, body = await client.answer()
         assert (status, fields["connection"]) == (503, "close")
-        assert b"shutting_down" in body
+        assert b"unavailable" in body
         assert status_of(await bench.ask_one(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")) == 503
 
 

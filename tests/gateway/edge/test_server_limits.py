@@ -341,7 +341,7 @@ async def test_of_too_many_calls_the_last_are_turned_away() -> None:
         await second.send(post())
         status, _, body = await second.answer()
         assert status == 503
-        assert b"overloaded" in body
+        assert b"unavailable" in body
         assert status_of(await bench.ask_one(HEALTH)) == 200
         bench.pipeline.hold.set()
         assert (await first.answer())[2] == ANSWER
