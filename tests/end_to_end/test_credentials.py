@@ -90,7 +90,7 @@ async def test_when_all_keys_are_dead_the_caller_learns_so_and_nothing_of_the_ke
     stand = await with_keys(put_up, TWO)
     stand.upstream.script(DEAD, refusal(403, "x"))
     answer = await stand.ask(CHAT, {**BODY, "stream": stream})
-    assert (answer.status, answer.json["error"]["code"]) == (502, "upstream_credential")
+    assert (answer.status, answer.headers["x-gateway-error"]) == (502, "upstream_credential")
     assert b"sk-" not in answer.body
     assert len(used(stand)) == 2
     assert (await stand.ask(CHAT, BODY)).status == 502
@@ -107,7 +107,7 @@ async def test_when_all_keys_are_throttled_the_caller_learns_how_long(put_up: Ra
     answer = await stand.ask(CHAT, BODY)
     assert (answer.status, answer.json["error"]["code"]) == (429, "rate_limit_exceeded")
     again = await stand.ask(CHAT, BODY)
-    assert (again.status, again.json["error"]["code"]) == (503, "upstream_busy")
+    assert (again.status, again.headers["x-gateway-error"]) == (503, "upstream_busy")
     assert 18 <= int(again.headers["retry-after"]) <= 20
     assert len(used(stand)) == 2
 
@@ -117,7 +117,7 @@ async def test_the_providers_words_about_a_key_reach_nobody_in_any_dialect(stand
     stand.upstream.require_key("another")
     answer = await stand.ask(place.path, place.body("x"))
     assert answer.status == 502
-    assert b"upstream_credential" in answer.body
+    assert answer.headers["x-gateway-error"] == "upstream_credential"
     assert b"Echo" not in answer.body
 
 
@@ -142,7 +142,7 @@ async def test_without_a_breaker_no_key_is_asked_twice_for_one_call(put_up: Rais
 async def test_a_stored_key_is_used_and_replaced_without_a_restart(put_up: Raise) -> None:
     stand: Stand = await put_up({"providers": {"openai": {"use": "openai"}}}, keys=False)
     answer = await stand.ask(CHAT, BODY)
-    assert (answer.status, answer.json["error"]["code"]) == (503, "no_credential")
+    assert (answer.status, answer.headers["x-gateway-error"]) == (503, "no_credential")
     for key in (ONE, TWO):
         await store_key(stand, key)
         asked: list[str] = []
@@ -150,7 +150,7 @@ async def test_a_stored_key_is_used_and_replaced_without_a_restart(put_up: Raise
         while key not in asked:
             await stand.ask(CHAT, BODY)
             asked += used(stand)
-            assert time.monotonic() - began < 1.0
+            assert time.monotonic() - began < 2.0
     files = [file for file in stand.gateway.folder.rglob("*") if file.is_file()]
     assert not any(key.encode() in file.read_bytes() for key in (ONE, TWO) for file in files)
 
@@ -160,7 +160,7 @@ async def test_a_stored_key_goes_to_no_other_host_than_the_one_it_was_stored_for
     await store_key(stand, ONE, "http://127.0.0.1:9/v1")
     await asyncio.sleep(0.7)
     answer = await stand.ask(CHAT, BODY)
-    assert (answer.status, answer.json["error"]["code"]) == (503, "no_credential")
+    assert (answer.status, answer.headers["x-gateway-error"]) == (503, "no_credential")
     assert stand.upstream.requests == []
 
 

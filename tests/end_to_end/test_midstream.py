@@ -89,7 +89,7 @@ async def test_a_reset_ends_a_stream_with_an_error_event_and_a_broken_connection
         assert len(client.body) > len(sent)
     else:
         assert client.body.startswith(sent)
-        assert error_in(place, client.body.removeprefix(sent)) == "upstream_cut"
+        assert error_in(place, client.body.removeprefix(sent)) == "upstream_failed"
     record = await last_record(shared)
     assert (record.outcome, record.error_code) == (Outcome.UPSTREAM_ERROR, "upstream_cut")
     assert (record.status, record.attempts) == (200, 1)
@@ -108,7 +108,7 @@ async def test_the_providers_own_error_event_is_passed_on_and_noted(shared: Stan
     record = await last_record(shared)
     assert record.outcome is Outcome.UPSTREAM_ERROR
     assert client.ended == "broken"
-    assert b"upstream_cut" in client.body  # the provider's event first, then the gateway's
+    assert b"upstream_failed" in client.body  # the provider's event first, then the gateway's
 
 
 @pytest.mark.parametrize("place", STREAMS, ids=lambda place: place.name)
@@ -127,6 +127,6 @@ async def test_half_a_whole_answer_is_never_passed_off_as_one(shared: Stand) -> 
     Count.calls += 1
     body = {"model": OPENAI, "messages": user("one two echo:cut=1")}
     answer = await shared.ask("/v1/chat/completions", body)
-    assert (answer.status, answer.json["error"]["code"]) == (502, "upstream_cut")
+    assert (answer.status, answer.headers["x-gateway-error"]) == (502, "upstream_cut")
     record = await last_record(shared)
     assert (record.outcome, record.status, record.attempts) == (Outcome.UPSTREAM_ERROR, 502, 1)

@@ -73,7 +73,7 @@ async def test_a_silent_target_is_left_for_the_next_one_in_time(put_up: Raise, p
             assert (answer.status, answer.headers["x-gateway-attempts"]) == (200, "2")
         await bad.quiet()
         records = await stand.gateway.records(2)
-    assert all(150_000 <= record.total_us < 600_000 for record in records)
+    assert all(100_000 <= record.total_us < 3_000_000 for record in records)
 
 
 @pytest.mark.parametrize("place", STREAMS, ids=lambda place: place.name)
@@ -117,6 +117,6 @@ async def test_after_the_first_byte_there_is_no_other_target(put_up: Raise) -> N
             await client.read_all()
     assert client.ended == "broken"
     assert client.body.startswith(hostile.EVENT)
-    assert b'"code":"upstream_cut"' in client.body
+    assert b'"code":"upstream_failed"' in client.body
     assert stand.upstream.requests == []
     assert (await stand.record()).attempts == 1

@@ -175,7 +175,8 @@ async def test_responses_are_not_stored_unless_the_key_may(client: openai.AsyncO
     assert shared.upstream.last.json["store"] is False
     with pytest.raises(openai.PermissionDeniedError) as refused:
         await client.responses.create(model=OPENAI, input="x", store=True)
-    assert refused.value.code == "store_not_allowed"
+    assert refused.value.code == "not_allowed"
+    assert refused.value.response.headers["x-gateway-error"] == "store_not_allowed"
     with pytest.raises(openai.PermissionDeniedError):
         await client.chat.completions.create(model=OPENAI, messages=user("x"), store=True)
     async with client_of(shared, await shared.gateway.make_key("stores", store="allow")) as may:
@@ -300,7 +301,7 @@ async def test_a_stream_that_breaks_raises(client: openai.AsyncOpenAI) -> None:
         assert len(seen) == 3, orders
         if orders == "cut=3":
             assert isinstance(broken.value, openai.APIError)
-            assert broken.value.code == "upstream_cut"
+            assert broken.value.code == "upstream_failed"
 
 
 async def test_a_broken_stream_of_responses_ends_in_an_error_event_and_raises(

@@ -202,7 +202,7 @@ async def test_trap_7_a_stream_that_just_ends_is_told_from_a_whole_one(shared: S
         assert await client.read_head() == 200
         await client.read_all()
     assert client.ended == "broken"
-    assert b"upstream_cut" in client.body
+    assert b"upstream_failed" in client.body
     assert place.done not in client.body
     record = await shared.record_of(client.id)
     assert (record.outcome, record.error_code) == (Outcome.UPSTREAM_ERROR, "upstream_cut")
@@ -318,7 +318,7 @@ async def test_trap_11_claude_codes_first_steps(shared: Stand) -> None:
     async with connected(shared, MESSAGES + "?beta=true", body) as client:
         assert await client.read_head() == 200
         await client.read_all()
-    assert b"upstream_cut" in client.body
+    assert b"upstream_failed" in client.body
     again = await shared.ask(MESSAGES + "?beta=true", {**body, "stream": False})  # as it does then
     assert again.status == 200
     assert shared.upstream.last.target == MESSAGES + "?beta=true"
