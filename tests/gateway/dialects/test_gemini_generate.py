@@ -16,7 +16,7 @@ from gateway.content import Content, Purpose
 from gateway.contracts import Call, Dialect, Envelope, Shape
 from gateway.dialects import DIALECTS, gemini_count, gemini_embed, gemini_generate, gemini_wire
 from gateway.dialects.gemini_usage import AnswerReader, EmbeddingReader
-from gateway.errors import CODES, CallerError, GatewayError
+from gateway.errors import CODES, PUBLIC, CallerError, GatewayError
 from gateway.names import Slug
 from gateway.records import PathKind
 from gateway.stream.json_array import Elements
@@ -415,7 +415,11 @@ def test_each_error_is_understood_by_googles_own_library(code: str) -> None:
         error.status, "INTERNAL" if error.status >= 500 else "INVALID_ARGUMENT"
     )
     info, request, retry = body["error"]["details"]
-    assert (info["reason"], request["requestId"], retry["retryDelay"]) == (code, "req-1", "7s")
+    assert (info["reason"], request["requestId"], retry["retryDelay"]) == (
+        PUBLIC.get(code, code),
+        "req-1",
+        "7s",
+    )
 
 
 def test_an_error_in_a_stream_has_the_streams_form() -> None:

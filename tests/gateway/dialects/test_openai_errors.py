@@ -51,7 +51,7 @@ def test_an_error_in_a_stream_is_one_event_without_done() -> None:
     event = openai_errors.chunk_error_event(GatewayError("upstream_cut"), ID, call())
     assert event == (
         b'data: {"error":{"message":"The provider broke off its answer.",'
-        b'"type":"server_error","param":null,"code":"upstream_cut"}}\n\n'
+        b'"type":"server_error","param":null,"code":"upstream_failed"}}\n\n'
     )
     assert openai_errors.chunk_error_event(GatewayError("upstream_cut"), ID, call(stream=False)) == b""
 
@@ -62,7 +62,7 @@ def test_an_error_among_named_events_is_flat() -> None:
     assert head == b"event: error"
     assert orjson.loads(data) == {
         "type": "error",
-        "code": "upstream_cut",
+        "code": "upstream_failed",
         "message": "The provider broke off its answer.",
         "param": None,
         "sequence_number": 0,
