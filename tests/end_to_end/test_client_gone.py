@@ -157,5 +157,6 @@ async def test_the_next_call_is_served_as_ever(shared: Stand) -> None:
 
 
 async def test_the_provider_was_always_told_in_time(shared: Stand) -> None:
-    print(f"{len(closing_times)} closed after {max(closing_times) * 1000:.1f} ms at the most")
-    assert max(closing_times) < CLOSED_WITHIN_S
+    longest_s = max(closing_times, default=0.0)
+    print(f"{len(closing_times)} closed after {longest_s * 1000:.1f} ms at the most")
+    assert longest_s < CLOSED_WITHIN_S

@@ -58,7 +58,7 @@ SOON = f"{datetime.now(UTC) + HOUR:%Y-%m-%dT%H:%M:%SZ}"
         ({"expires": SOON}, set(BODIES)),
         ({"models": "claude-*", "providers": "openai"}, set()),
     ],
-    ids=str,
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else str(len(value)),
 )
 async def test_a_scope_closes_everything_that_it_does_not_name(
     scoped: Any, scopes: dict[str, str], allowed: set[str]
