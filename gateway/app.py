@@ -45,6 +45,7 @@ from gateway.tasks import Tasks
 from gateway.watch.access_log import AccessLog
 from gateway.watch.exposition import Exposition
 from gateway.watch.metrics import Metrics
+from gateway.watch.stall import StallWatch
 
 GARBAGE = 10_000
 """Objects that come alive before Python looks for cycles among the young ones; calls leave hardly any."""
@@ -193,6 +194,7 @@ class App:
         self._tasks = Tasks()
         self._ready = False
         self._reloading = asyncio.Lock()
+        self._stall = StallWatch()
         self._config = config
 
     async def start(self) -> None:
@@ -261,6 +263,7 @@ class App:
             await self._plane.start(*address, tls=tls, sockets=self._doors.calls)
         if self._worker == 0:
             await self._start_admin()
+        self._stall.start()
         self._ready = True
         log.fact("gateway.ready", worker=self._worker, models=len(list(self._flow.catalogue.listed())))
 
@@ -274,6 +277,7 @@ class App:
         if hasattr(self, "_admin"):
             await self._admin.close()
         await self._tasks.close(0)
+        self._stall.close()
         if hasattr(self, "_exposition"):
             self._exposition.close(self._metrics.series() if hasattr(self, "_plane") else None)
         if hasattr(self, "_transport"):
@@ -389,6 +393,7 @@ class App:
             "gateway_records_waiting": ("Records not in the store yet.", lambda: self._writer.waiting),
             "gateway_records_lost": ("Records lost; stays 0.", lambda: self._writer.lost),
             "gateway_journal_bytes": ("Size of the journal.", lambda: self._journal.total_bytes),
+            "gateway_loop_lag_microseconds": ("Latest delay of the event loop.", lambda: self._stall.lag_us),
             "gateway_log_lines_lost": ("Log lines that could not be written.", log.lost),
         }
 

@@ -23,7 +23,6 @@ from gateway.errors import ClientGone, GatewayError, OurError
 from gateway.exchange import Exchange
 from gateway.records import PathKind
 
-
 SHUTTING_DOWN: Final = "shutting_down"
 """What a task is cancelled with when it is the gateway that ends the call, not the client."""
 

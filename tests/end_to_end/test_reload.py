@@ -76,6 +76,7 @@ async def test_a_hundred_reloads_under_load_fail_no_call(tmp_path: Path) -> None
             while not over.is_set():
                 status, body, _ = await ask(gateway, session, stream=stream)
                 outcomes[status if not stream or body.endswith(b"[DONE]\n\n") else "cut"] += 1
+                await asyncio.sleep(0.01)
 
         async def open_stream() -> bool:
             """A stream that lasts through many reloads."""
