@@ -236,7 +236,7 @@ class App:
         await self._ledger.read(self.store.records.spent)
         self._exposition = Exposition(Path(config.metrics.folder), self._worker)
         self._metrics = Metrics(self._gauges(), self._exposition.before())
-        self._access = _access_log(config)
+        self._access = _access_log(config, self._worker)
         self._transport = _transport(config)
         self._lasting = flow.Lasting(
             clock=self._clock,
@@ -280,6 +280,9 @@ class App:
         self._stall.close()
         if hasattr(self, "_exposition"):
             self._exposition.close(self._metrics.series() if hasattr(self, "_plane") else None)
+        if (access := getattr(self, "_access", None)) is not None:
+            access.close()
+            self._access = None
         if hasattr(self, "_transport"):
             await self._transport.close()
         if hasattr(self, "_writer"):
@@ -527,10 +530,13 @@ def _tls(config: Config) -> ssl.SSLContext | None:
     return context
 
 
-def _access_log(config: Config) -> AccessLog | None:
+def _access_log(config: Config, worker: int) -> AccessLog | None:
+    """Each process has a file of its own, because each rotates its own."""
     if config.log.access is None:
         return None
-    return AccessLog(Path(config.log.access), config.log.access_max, config.log.access_files)
+    path = Path(config.log.access)
+    path = path.with_name(f"{path.name}-{worker}") if worker else path
+    return AccessLog(path, config.log.access_max, config.log.access_files)
 
 
 def _edge_limits(config: Config) -> EdgeLimits:

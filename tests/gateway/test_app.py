@@ -190,6 +190,15 @@ async def test_a_reload_with_the_same_file_keeps_the_transport_and_another_one_r
     assert gateway.app._transport is not before
 
 
+async def test_each_process_has_an_access_log_of_its_own(start: Start, tmp_path: Path) -> None:
+    for worker, name in ((0, "access.log"), (2, "access.log-2")):
+        gateway = await start({"log": {"access": str(tmp_path / "access.log")}}, f"{worker}", worker=worker)
+        assert (tmp_path / name).exists()
+        assert gateway.app._access is not None
+        await gateway.app.close()
+        assert gateway.app._access is None
+
+
 def test_what_is_shown_of_a_configuration_holds_no_secret(tmp_path: Path) -> None:
     made = tree(
         tmp_path,
