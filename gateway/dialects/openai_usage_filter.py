@@ -90,7 +90,11 @@ def _edit_all(chunk: bytes) -> bytes:
         events = chunk.count(b"\n\n" + _FIRST) + 1
         if chunk.count(b"\n") == 2 * events:  # each event is one line, and in an object of its own ends
             return chunk.replace(_LAST, b"}\n\n")
-    return b"".join([_edit(event + b"\n\n") for event in chunk[:-2].split(b"\n\n")])
+    begin = chunk.rfind(b"\n\n", 0, chunk.find(_KEY)) + 2
+    if begin < 2:
+        begin = 0
+    edited = [_edit(event + b"\n\n") for event in chunk[begin:-2].split(b"\n\n")]
+    return chunk[:begin] + b"".join(edited)
 
 
 def _edit(event: bytes) -> bytes:

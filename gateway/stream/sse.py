@@ -41,7 +41,7 @@ class Frames:
 
     Attributes:
         dropped: events above the limit.
-        idle: nothing is kept: what comes next begins an event, and a whole one need not be fed.
+        idle: nothing is kept: what comes next begins an event.
 
     Source: WHATWG HTML, "Server-sent events" (interpreting an event stream). Other than there, an
     unfinished event can be had with rest().
@@ -67,6 +67,36 @@ class Frames:
         self._head = b""
         self._tail = bytearray()
         self.dropped = 0
+
+    def plain(self, chunk: bytes) -> int:
+        """How many events the chunk is, if it is nothing but whole events of one data line each.
+
+        Each line then begins an object and ends with LF, and each event has a name, or none has. Such
+        a chunk need not be fed. 0 for every other one, and whenever something is kept.
+        """
+        if (
+            not (self.idle or (not self._started and not self._line))
+            or not chunk.endswith(b"\n\n")
+            or chunk.find(b"\r") >= 0
+            or len(chunk) > self._limit
+        ):
+            return 0
+        # The line ends in what is counted never overlap, so if they are all there are, no other line is.
+        if chunk.startswith(b"data: {"):
+            if chunk.find(b"\n") == len(chunk) - 2:
+                events, whole = 1, True
+            else:
+                events = chunk.count(b"\n\ndata: {") + 1
+                whole = chunk.count(b"\n") == 2 * events
+        elif chunk.startswith(b"event: "):
+            events = chunk.count(b"\n\nevent: ") + 1
+            whole = chunk.count(b"\ndata: {") == events and chunk.count(b"\n") == 3 * events
+        else:
+            return 0
+        if not whole:
+            return 0
+        self._started = self.idle = True
+        return events
 
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that this chunk completes."""

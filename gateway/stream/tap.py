@@ -1,6 +1,5 @@
 """Meters: they see an answer's bytes pass and take the numbers out, for any dialect's reader."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
@@ -8,6 +7,7 @@ import orjson
 
 from gateway.stream.json_array import Elements
 from gateway.stream.sse import LIMIT, Frames
+from gateway.stream.text_count import EventTexts, TextCount
 from gateway.usage import LIMIT as MOST_UNITS
 from gateway.usage import Reading, Source, Usage
 
@@ -18,36 +18,12 @@ from gateway.usage import Reading, Source, Usage
 # own keys, by position.
 # "usage":null does not count as a mark: with usage asked for, every event has it.
 #
-# When nothing is reported, output tokens are estimated from the text that passed. Readers name the
-# keys whose string values are the model's text; the meter adds up the lengths of those strings as
-# they stand in the bytes, without parsing. Streams usually carry one token an event: if the mean
-# text of an event is short, events are counted; if not, text is divided by the usual length. Of
-# small events, after the first, only every eighth is measured and stands for eight.
+# When nothing is reported, output tokens are estimated from the text that passed: text_count.py.
 
 WHOLE_LIMIT: Final = 1024 * 1024
 """Bytes of the largest whole answer that is held; of a larger one the beginning and the end stay."""
 
 EDGE_BYTES: Final = 4096
-
-BYTES_PER_TOKEN: Final = 4.4
-"""Mean length of a token of English text with its space. Source: own count over ordinary prose."""
-
-WIDE_BYTES_PER_TOKEN: Final = 3.0
-"""The same for text outside ASCII, in UTF-8: about one token a letter in scripts of three bytes."""
-
-SINGLE_TOKEN_BYTES: Final = 6.5
-"""If an event's mean text is not longer, events are taken to carry one token each."""
-
-
-SMALL_EVENT: Final = 1024
-"""Bytes of an event that may be counted without being measured."""
-
-MEASURED: Final = 64
-"""So many small events are measured at first, all of them."""
-
-SAMPLE: Final = 8
-"""After these, one of so many."""
-
 
 MOST_TRIES: Final = 16
 """Places looked at, and closing braces tried at each, in what is left of too large an answer."""
@@ -104,7 +80,7 @@ class EventMeter:
         cutter: cuts the body into events where they are not server-sent ones; with a limit of its own.
     """
 
-    __slots__ = ("_body", "_bytes", "_cutter", "_frames", "_marks", "_reader", "_text", "_texts")
+    __slots__ = ("_body", "_bytes", "_cutter", "_frames", "_marks", "_reader", "_texts")
 
     def __init__(self, reader: Reader, limit: int = LIMIT, cutter: Elements | None = None) -> None:
         self._reader = reader
@@ -112,26 +88,24 @@ class EventMeter:
         self._cutter: Frames | Elements = frames if cutter is None else cutter
         self._frames = frames if cutter is None else None
         self._marks = tuple((mark, mark + b":null") for mark in reader.marks)
-        self._texts = reader.texts
-        self._text = TextCount()
+        self._texts = EventTexts(reader.texts)
         self._bytes = 0
         self._body: BodyMeter | None = None
 
     def feed(self, chunk: bytes) -> None:
         frames = self._frames
-        if (
-            frames is not None
-            and frames.idle
-            and chunk.endswith(b"\n\n")
-            and chunk.startswith(b"data: {")
-            and chunk.find(b"\n") == len(chunk) - 2
-            and chunk.find(b"\r") < 0
-            and not self._is_marked(chunk)
-        ):  # the usual case, one whole event, takes the short way
+        events = frames.plain(chunk) if frames is not None else 0
+        if events and not self._is_marked(chunk):  # the usual case: whole events that report nothing
             self._bytes += len(chunk)
-            self._text.add_event(chunk, self._texts)
-        else:
-            self._feed(chunk)
+            self._texts.add(chunk, events)
+            return
+        if frames is not None and events != 1:
+            quiet = self._quiet_bytes(chunk)
+            if quiet and (events := frames.plain(head := chunk[:quiet])):
+                self._bytes += quiet
+                self._texts.add(head, events)
+                chunk = chunk[quiet:]
+        self._feed(chunk)
 
     def finish(self) -> Reading:
         if self._body is not None:
@@ -142,9 +116,13 @@ class EventMeter:
         large = self._cutter.oversize
         if large is not None:
             self._reader.salvage(large.name, large.head, large.tail)
-            if not self._text.tokens and any(large.head.find(key) >= 0 for key in self._texts):
-                self._text.skip(self._bytes)  # all text was in what could not be held
-        seen = self._text.tokens
+        told = _told(self._reader)
+        if told is not None:
+            return told
+        seen = self._texts.tokens
+        if large is not None and not seen and any(large.head.find(key) >= 0 for key in self._reader.texts):
+            self._texts.skip(self._bytes)  # all text was in what could not be held
+            seen = self._texts.tokens
         return self._reader.reading(seen) or estimated(seen, self._bytes)
 
     @property
@@ -154,6 +132,7 @@ class EventMeter:
     def _feed(self, chunk: bytes) -> None:
         if not self._bytes and self._frames is not None and chunk.lstrip().startswith(b"{"):
             self._body = BodyMeter(self._reader)
+            self._frames = None
         self._bytes += len(chunk)
         if self._body is not None:
             self._body.feed(chunk)
@@ -161,7 +140,13 @@ class EventMeter:
         for name, data in self._cutter.feed(chunk):
             if self._is_marked(data) or not data.startswith(b"{"):
                 self._read(name, data)
-            self._text.add_event(data, self._texts)
+            self._texts.add(data, 1)
+
+    def _quiet_bytes(self, chunk: bytes) -> int:
+        """Where the event with the first mark begins; 0 if none is before it."""
+        places = [at for mark, _ in self._marks if (at := chunk.find(mark)) >= 0]
+        end = chunk.rfind(b"\n\n", 0, min(places)) if places else -1
+        return end + 2 if end >= 0 else 0
 
     def _is_marked(self, data: bytes) -> bool:
         # rfind, as `in` takes twice as long for bytes, and marks stand near the end
@@ -171,6 +156,9 @@ class EventMeter:
         return False
 
     def _read(self, name: bytes | None, data: bytes) -> None:
+        if data == b"[DONE]":  # known to be no JSON; to find that out costs more than to parse an event
+            self._reader.close(data)
+            return
         try:
             tree = orjson.loads(data)
         except orjson.JSONDecodeError:
@@ -209,8 +197,8 @@ class BodyMeter:
 
     def finish(self) -> Reading:
         self._look()
-        told = self._reader.reading(0)
-        if told is not None and told.source is Source.REPORTED and (told.usage.input or told.usage.output):
+        told = _told(self._reader)
+        if told is not None:
             return told
         text = TextCount()
         if self._head:
@@ -247,82 +235,12 @@ class BodyMeter:
         return self._whole
 
 
-class TextCount:
-    """Adds up the model's text as it passes, for an estimate of its tokens."""
-
-    __slots__ = ("_events", "_plain", "_small", "_wide")
-
-    def __init__(self) -> None:
-        self._events = 0  # that carried text
-        self._plain = 0  # bytes of texts in ASCII
-        self._wide = 0  # bytes of other texts
-        self._small = 0  # small events so far, with text or without
-
-    def add_event(self, data: bytes, keys: tuple[bytes, ...]) -> None:
-        """Count one event; small ones by sample."""
-        if len(data) > SMALL_EVENT:
-            self.add(data, keys)
-            return
-        self._small += 1
-        if self._small <= MEASURED:
-            self.add(data, keys)
-        elif self._small % SAMPLE == SAMPLE // 2:  # the middle one stands for all
-            self.add(data, keys, SAMPLE)
-
-    def add(self, data: bytes, keys: tuple[bytes, ...], times: int = 1) -> None:
-        """Count the strings that follow these keys in one event or body, so many times."""
-        found = False
-        for key in keys:
-            at = data.find(key)
-            while at >= 0:
-                start = at + len(key)
-                if data[start : start + 1] == b" ":
-                    start += 1
-                if data[start : start + 1] == b'"':
-                    end = _closing(data, start + 1)
-                    if end > start + 1:
-                        found = True
-                        self._measure(data[start + 1 : end], times)
-                    start = end
-                at = data.find(key, start)
-        if found:
-            self._events += times
-
-    def skip(self, size: int) -> None:
-        """Count bytes that could not be looked at as text."""
-        self._plain += size
-
-    @property
-    def tokens(self) -> int:
-        """The estimate, rounded up; 0 only if no text passed."""
-        text = self._plain + self._wide
-        if text <= self._events * SINGLE_TOKEN_BYTES:
-            tokens = float(self._events)
-        else:
-            tokens = self._plain / BYTES_PER_TOKEN + self._wide / WIDE_BYTES_PER_TOKEN
-        return math.ceil(tokens)
-
-    def _measure(self, text: bytes, times: int) -> None:
-        size = len(text)
-        letters = 0
-        if b"\\" in text:
-            letters = text.count(b"\\u")  # six bytes for a letter of two or three
-            size -= text.count(b"\\") - text.count(b"\\\\") + 2 * letters
-        if letters or not text.isascii():
-            self._wide += size * times
-        else:
-            self._plain += size * times
-
-
-def _closing(data: bytes, start: int) -> int:
-    """Where the string that starts here ends; the end of the data if it does not."""
-    end = data.find(b'"', start)
-    while end > start and data[end - 1] == 0x5C:
-        slashes = end - len(data[start:end].rstrip(b"\\")) - start
-        if slashes % 2 == 0:
-            break
-        end = data.find(b'"', end + 1)
-    return len(data) if end < 0 else end
+def _told(reader: Reader) -> Reading | None:
+    """What was reported, if it is not nothing: then no estimate is needed."""
+    told = reader.reading(0)
+    if told is not None and told.source is Source.REPORTED and (told.usage.input or told.usage.output):
+        return told
+    return None
 
 
 def estimated(seen: int, passed: int) -> Reading:

@@ -107,6 +107,18 @@ def test_a_whole_event_waits_for_nothing() -> None:
         assert keeper.feed(event) == event.replace(b',"usage":null', b"")
 
 
+@given(st.lists(st.sampled_from([*PAIRS, *((event, event) for event in KEPT if event != b"\n")]), max_size=9))
+def test_events_that_come_together_are_edited_as_if_each_came_alone(pairs: list[tuple[bytes, bytes]]) -> None:
+    keeper = UsageFilter()
+    assert keeper.feed(b"".join(event for event, _ in pairs)) == b"".join(after for _, after in pairs)
+    assert keeper.finish() == b""
+
+
+def test_a_chunk_without_the_key_goes_on_as_the_same_object() -> None:
+    chunk = DELTA % b"" * 5
+    assert UsageFilter().feed(chunk) is chunk
+
+
 def test_a_part_of_an_event_waits_for_its_end_only() -> None:
     keeper = UsageFilter()
     assert keeper.feed(DELTA % b"" + b'data: {"choices":[1]') == DELTA % b""

@@ -88,6 +88,60 @@ def test_an_event_that_ends_with_cr_does_not_wait_for_the_next_chunk() -> None:
     assert frames.feed(b"\ndata: y\n\n") == [(None, b"y")]
 
 
+PLAIN = [
+    (b'data: {"a":1}\n\n', 1),
+    (b'data: {"a":1}\n\ndata: {"b":2}\n\n', 2),
+    (b'event: x\ndata: {"a":1}\n\n', 1),
+    (b'event: x\ndata: {"a":1}\n\nevent: y\ndata: {"b":2}\n\nevent: z\ndata: {}\n\n', 3),
+    (b'data: {"a":"data: {\\n\\ndata: {"}\n\n', 1),
+]
+NOT_PLAIN = [
+    b"",
+    b"\n\n",
+    b"data: [DONE]\n\n",
+    b"data: {}\n",
+    b"data: {}\r\n\r\n",
+    b"data: {}\r\rdata: {}\n\n",
+    b"data:{}\n\n",
+    b"data: {\ndata: }\n\n",
+    b"data: {}\n\n\n\n",
+    b"data: {}\nid: 1\n\n",
+    b"data: {}\n\ndata: [DONE]\n\n",
+    b"data: {}\n\nevent: x\ndata: {}\n\n",
+    b"event: x\ndata: {}\n\ndata: {}\n\n",
+    b"event: x\n\n",
+    b"event: x\nid: 1\ndata: {}\n\n",
+    b": comment\n\n",
+    b"\xef\xbb\xbfdata: {}\n\n",
+    b'data: {"' + b"x" * 300 + b'"}\n\n',
+]
+
+
+@pytest.mark.parametrize(("chunk", "events"), PLAIN)
+def test_a_chunk_of_plain_events_is_counted_wherever_one_may_begin(chunk: bytes, events: int) -> None:
+    frames = Frames(limit=300)
+    assert frames.plain(chunk) == events
+    assert frames.idle
+    assert frames.feed(chunk) == Frames().feed(chunk)
+    assert frames.plain(chunk) == events
+
+
+@pytest.mark.parametrize("chunk", NOT_PLAIN)
+def test_no_other_chunk_is_plain(chunk: bytes) -> None:
+    frames = Frames(limit=300)
+    assert frames.plain(chunk) == 0
+    assert not frames.idle
+    frames.feed(b"data: {}\n\n")
+    assert frames.plain(chunk) == 0
+
+
+@pytest.mark.parametrize("before", [b"\xef", b"data: {", b"event: x\n", b"data: {}\n", b"data: {}\r\n\r"])
+def test_nothing_is_plain_behind_what_is_kept(before: bytes) -> None:
+    frames = Frames()
+    frames.feed(before)
+    assert frames.plain(b"data: {}\n\n") == 0
+
+
 def test_whole_events_are_read_at_once_after_the_first() -> None:
     frames = Frames()
     assert not frames.idle

@@ -130,6 +130,48 @@ def test_what_an_oversize_event_leaves_is_offered_for_salvage() -> None:
     assert find_object(tail, b'"usage"') == {"input": 3}
 
 
+@pytest.mark.parametrize("name", [b"", b"event: delta\n"])
+@pytest.mark.parametrize("reported", [False, True])
+def test_the_reading_does_not_depend_on_how_many_events_come_together(name: bytes, reported: bool) -> None:
+    events = [name + event("word " * (number % 5), usage=None) for number in range(150)]
+    if reported:
+        events.insert(100, name + event("", usage={"input": 3}))
+        events.append(name + event("", usage={"input": 4}))
+    events.append(b"data: [DONE]\n\n")
+    alone = EventMeter(Notes())
+    for cut in b"".join(events).splitlines(keepends=True):
+        alone.feed(cut)
+    for together in (1, 2, 5, 40, 200):
+        notes = Notes()
+        meter = EventMeter(notes)
+        for start in range(0, len(events), together):
+            meter.feed(b"".join(events[start : start + together]))
+        assert meter.complete
+        assert meter.finish() == alone.finish()
+        assert len(notes.trees) == (2 if reported else 0)
+
+
+def test_events_before_the_first_mark_are_counted_and_those_behind_it_are_read() -> None:
+    notes = Notes()
+    meter = EventMeter(notes)
+    meter.feed(event("a") * 3 + event("b", usage={"input": 2}) + event("c") * 2 + b"data: [D")
+    assert [tree["usage"] for _, tree in notes.trees] == [{"input": 2}]
+    meter.feed(b"ONE]\n\n" + event("d") + b": bye\n\n")
+    assert meter.complete
+    assert meter.finish().usage.input == 2
+
+
+def test_a_plain_answer_may_hold_what_looks_like_an_event() -> None:
+    meter = EventMeter(Notes())
+    meter.feed(b'{"usage":{"input":5},"text":\n"')
+    meter.feed(b'data: {"x"}\n\n')
+    assert not meter.complete
+    body = EventMeter(Notes())
+    body.feed(b'{"usage":{"input":5},\n')
+    body.feed(b'"a":1}\n\n')
+    assert body.finish().usage.input == 5
+
+
 @given(
     st.lists(st.binary(max_size=40) | st.sampled_from([b"data: ", b'"usage"', b"\n\n", b"{", b'"content":"']))
 )
