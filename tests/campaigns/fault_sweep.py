@@ -44,6 +44,9 @@ WATCHED: Final = tuple(
 """Files that calls pass through. Those that only background work passes through are left out."""
 
 ANSWER_S: Final = 0.3
+"""How long the answer to a disturbed call is waited for: there may be none."""
+HEALTHY_S: Final = 3.0
+"""How long the next call may take, on a machine with other work."""
 
 Point = tuple[str, int]
 """A file and a line in it."""
@@ -156,7 +159,7 @@ class Sweep:
     async def _serves(self) -> bool:
         healthy = self._cases.conversation("openai_chat", "", False)
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(HEALTHY_S):
                 return (await send(self._door, healthy))[9:12] == b"200"
         except TimeoutError:
             return False
