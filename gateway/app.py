@@ -88,18 +88,29 @@ async def prepare(config: Config) -> Secret | None:
     Raises:
         ConfigError, StoreError, MasterKeyError: with a text that says how to mend it.
     """
-    master = await safe_master_key(config)
-    admin_token(config, make=True)
+    master = await make_secrets(config)
     store = await open_store(config)
     try:
-        fresh = not (await store.accounts.load()).nodes
-        project = await tree.ensure_root(store)
-        if not fresh:
-            return None
-        _, clear = await keys.create_key(store, master.pepper, project, Slug("first"))
-        return clear
+        return await make_tree(store, master)
     finally:
         await store.close()
+
+
+async def make_secrets(config: Config) -> master_key.MasterKey:
+    """The master key and the admin token, made where they are missing."""
+    master = await safe_master_key(config)
+    admin_token(config, make=True)
+    return master
+
+
+async def make_tree(store: Store, master: master_key.MasterKey) -> Secret | None:
+    """The tree that keys stand in; and in a store that has none yet, one key."""
+    fresh = not (await store.accounts.load()).nodes
+    project = await tree.ensure_root(store)
+    if not fresh:
+        return None
+    _, clear = await keys.create_key(store, master.pepper, project, Slug("first"))
+    return clear
 
 
 async def safe_master_key(config: Config) -> master_key.MasterKey:
@@ -401,11 +412,27 @@ class App:
         }
 
 
-async def serve(config: Config, path: Path | None, worker: int, doors: workers.Doors) -> int:
-    """Run one process until a signal ends it: SIGTERM and SIGINT drain, SIGHUP reloads."""
+Greet = Callable[[Config, Secret], None]
+"""Shows the first key."""
+
+
+async def serve(
+    config: Config, path: Path | None, worker: int, doors: workers.Doors, greet: Greet | None = None
+) -> int:
+    """Run one process until a signal ends it: SIGTERM and SIGINT drain, SIGHUP reloads.
+
+    Args:
+        greet: for a process that nobody has prepared: it makes what a first start needs itself, so that
+            a store that lives in its memory has it too.
+    """
     harden()
     app = App(config, path, worker, doors)
+    if greet is not None:
+        await make_secrets(config)
     await app.start()
+    if greet is not None and (first := await make_tree(app.store, load_master_key(config))) is not None:
+        await app.refresh_accounts()
+        greet(config, first)
     loop, ended, tasks = asyncio.get_running_loop(), asyncio.Event(), Tasks()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)

@@ -48,13 +48,14 @@ def _start(config: Config, path: Path | None, arguments: argparse.Namespace) -> 
         if taken is not None:
             print(taken, file=sys.stderr)
             return setting.FAILED
+        if config.server.workers == 1:
+            return _run(config)(app.serve(config, path, 0, workers.Doors(), _greet))
         first = asyncio.run(app.prepare(config))
         if first is not None:
             _greet(config, first)
-        if config.server.workers > 1:
-            return workers.supervise(config, path)
+        return workers.supervise(config, path)
     doors = workers.Doors.inherited(arguments.call_sockets, arguments.admin_sockets)
-    return _run(config)(app.serve(config, path, arguments.worker or 0, doors))
+    return _run(config)(app.serve(config, path, arguments.worker, doors))
 
 
 def run_init(arguments: argparse.Namespace) -> int:

@@ -110,3 +110,11 @@ async def test_what_was_killed_is_found_at_the_next_start(tmp_path: Path) -> Non
         assert sorted(record.outcome for record in records) == [Outcome.INTERRUPTED] + [Outcome.OK] * 5
         [cut] = [record for record in records if record.outcome is Outcome.INTERRUPTED]
         assert cut.cost_nanos == cut.held_nanos > 0
+
+
+async def test_a_store_in_memory_has_the_key_that_was_printed(tmp_path: Path) -> None:
+    async with Process(tmp_path / "one", {"store": {"use": "memory"}}) as gateway:
+        assert (await gateway.ask())[0] == 200
+        assert not (gateway.data / "gateway.db").exists()
+        gateway.tell(signal.SIGTERM)
+        assert await gateway.ended(5) == 0
