@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import MutableMapping
 from enum import Enum, IntEnum
+from types import FrameType
 from typing import Any, Final, TextIO
 
 import orjson
@@ -87,7 +88,14 @@ def kind(error: BaseException) -> Slug:
 def place(error: BaseException) -> Slug:
     """Where an exception was raised, as file:line of the innermost frame; no text, no locals."""
     frames = traceback.extract_tb(error.__traceback__)
-    if not frames:
-        return Slug("nowhere")
-    where = f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}"
+    return _line(frames[-1].filename, frames[-1].lineno) if frames else Slug("nowhere")
+
+
+def frame_place(frame: FrameType | None) -> Slug:
+    """Where a thread is now, as file:line."""
+    return Slug("nowhere") if frame is None else _line(frame.f_code.co_filename, frame.f_lineno)
+
+
+def _line(file: str, number: int | None) -> Slug:
+    where = f"{file.rsplit('/', 1)[-1]}:{number}"
     return Slug(where) if is_name(where) else Slug("elsewhere")

@@ -8,11 +8,9 @@ import asyncio
 import sys
 import threading
 import time
-from types import FrameType
 from typing import Final
 
 from gateway import log
-from gateway.names import Slug, is_name
 
 BEAT_S: Final = 0.1
 STALL_S: Final = 1.0
@@ -75,12 +73,6 @@ class StallWatch:
             if time.monotonic() - beaten_s > self._stall_s and beaten_s != told_s:
                 told_s = beaten_s
                 self.stalls += 1
-                log.fact("loop.blocked", log.Level.ERROR, place=_place(sys._current_frames().get(thread)))
-
-
-def _place(frame: FrameType | None) -> Slug:
-    """File and line that run now; no text and no value."""
-    if frame is None:
-        return Slug("nowhere")
-    where = f"{frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.f_lineno}"
-    return Slug(where) if is_name(where) else Slug("elsewhere")
+                log.fact(
+                    "loop.blocked", log.Level.ERROR, place=log.frame_place(sys._current_frames().get(thread))
+                )

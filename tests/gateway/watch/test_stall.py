@@ -7,7 +7,7 @@ import threading
 import time
 
 from gateway import log
-from gateway.watch.stall import StallWatch, _place
+from gateway.watch.stall import StallWatch
 
 
 async def test_a_loop_that_comes_round_is_not_told_of() -> None:
@@ -51,4 +51,4 @@ async def test_an_old_lag_is_forgotten() -> None:
 
 def test_a_watch_that_never_started_closes() -> None:
     StallWatch().close()
-    assert _place(None) == "nowhere"
+    assert log.frame_place(None) == "nowhere"
