@@ -15,7 +15,9 @@ T = TypeVar("T")
 def quick(kind: type[T]) -> type[T]:
     """Replace the constructor of a frozen dataclass with slots, kept to keywords or not, by a quick one.
 
-    Arguments, defaults and __post_init__ stay as they are. To be written above @dataclass.
+    Arguments, defaults and __post_init__ stay as they are. A class may have a static method check_all
+    instead, which is given all values in the order of the fields, before there is an object: that is
+    quicker than to ask the object for each. To be written above @dataclass.
 
     Raises:
         TypeError: the class has bases or fields that this cannot serve.
@@ -27,21 +29,25 @@ def quick(kind: type[T]) -> type[T]:
     names: dict[str, Any] = {"thaw": object.__setattr__, "Twin": twin, "Kind": kind}
     before: list[str] = []
     after: list[str] = []
+    first: list[str] = []
     body: list[str] = []
     for field in known:
         text = field.name
-        value = field.name
         if field.default is not MISSING:
             names[f"default_{field.name}"] = field.default
             text = f"{field.name}=default_{field.name}"
         elif field.default_factory is not MISSING:
             names[f"make_{field.name}"], names["MISSING"] = field.default_factory, MISSING
             text = f"{field.name}=MISSING"
-            value = f"make_{field.name}() if {field.name} is MISSING else {field.name}"
+            first.append(f"    if {field.name} is MISSING: {field.name} = make_{field.name}()\n")
         (after if field.kw_only else before).append(text)
-        body.append(f"    self.{field.name} = {value}\n")
+        body.append(f"    self.{field.name} = {field.name}\n")
     arguments = ["self", *before, *(["*", *after] if after else [])]
-    lines = [f"def __init__({', '.join(arguments)}):\n", "    thaw(self, '__class__', Twin)\n", *body]
+    lines = [f"def __init__({', '.join(arguments)}):\n", *first]
+    if hasattr(kind, "check_all"):
+        names["check"] = kind.check_all
+        lines.append(f"    check(({''.join(f'{field.name}, ' for field in known)}))\n")
+    lines += ["    thaw(self, '__class__', Twin)\n", *body]
     lines.append("    self.__class__ = Kind\n")
     if hasattr(kind, "__post_init__"):
         lines.append("    self.__post_init__()\n")

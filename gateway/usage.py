@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from operator import attrgetter
 from typing import Final, NewType
 
 from gateway.names import Slug
@@ -19,6 +18,8 @@ Picos = NewType("Picos", int)
 class Source(StrEnum):
     """Where the numbers of a usage come from."""
 
+    __hash__ = str.__hash__  # in C, as these are looked up for each call
+
     REPORTED = "reported"  # the provider said so
     SALVAGED = "salvaged"  # found in the tail of an event that was too large to hold
     ESTIMATED = "estimated"  # measured here, because the provider said nothing
@@ -27,6 +28,8 @@ class Source(StrEnum):
 
 class ServiceTier(StrEnum):
     """What the provider says it billed the call as; it changes the price."""
+
+    __hash__ = str.__hash__
 
     STANDARD = "standard"
     BATCH = "batch"
@@ -64,13 +67,18 @@ class Usage:
     audio_ms: int = 0  # milliseconds of sound heard or made
     images: int = 0  # images made
 
-    def __post_init__(self) -> None:
-        values = _values(self)
+    @staticmethod
+    def check_all(values: tuple[int, ...]) -> None:
+        """Refuse what no answer can have used.
+
+        Raises:
+            ValueError: with the unit's name.
+        """
         if set(map(type, values)) != _INT or min(values) < 0 or max(values) >= LIMIT:
-            raise ValueError(f"{_wrong(self)} is no count")
-        if self.cached + self.write_5m + self.write_1h > self.input:
+            raise ValueError(f"{_wrong(values)} is no count")
+        if values[1] + values[2] + values[3] > values[0]:
             raise ValueError("cached and written tokens exceed input tokens")
-        if self.reasoning > self.output:
+        if values[9] > values[8]:
             raise ValueError("reasoning tokens exceed output tokens")
 
 
@@ -79,13 +87,12 @@ LIMIT = 10**12
 
 _INT: Final = {int}
 _NAMES = tuple(field.name for field in fields(Usage))
-_values = attrgetter(*_NAMES)
 
 
-def _wrong(usage: Usage) -> str:
+def _wrong(values: tuple[int, ...]) -> str:
     """The name of the first unit that is no count."""
-    values = zip(_NAMES, _values(usage), strict=True)
-    return next(name for name, value in values if type(value) is not int or not 0 <= value < LIMIT)
+    named = zip(_NAMES, values, strict=True)
+    return next(name for name, value in named if type(value) is not int or not 0 <= value < LIMIT)
 
 
 NOTHING = Usage()

@@ -66,6 +66,29 @@ def test_checks_after_construction_are_made() -> None:
         Usage(input=-1)
 
 
+def test_all_values_are_checked_together_before_there_is_an_object() -> None:
+    seen: list[tuple[object, ...]] = []
+
+    @quick
+    @dataclass(frozen=True, slots=True)
+    class Checked:
+        name: str
+        size: int = 3
+        parts: list[str] = field(default_factory=list)
+
+        @staticmethod
+        def check_all(values: tuple[object, ...]) -> None:
+            seen.append(values)
+            if values[1] == 4:
+                raise ValueError("four")
+
+    made = Checked("one")
+    assert seen == [("one", 3, [])]
+    assert seen[0][2] is made.parts
+    with pytest.raises(ValueError, match="four"):
+        replace(made, size=4)
+
+
 def test_missing_and_unknown_arguments_are_refused() -> None:
     with pytest.raises(TypeError):
         Quick()

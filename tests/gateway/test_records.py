@@ -9,7 +9,19 @@ from hypothesis import strategies as st
 
 from gateway.content import Content, Secret
 from gateway.names import Slug
-from gateway.records import NAMES, VALUES, Origin, Outcome, PathKind, Record, restore, restore_field
+from gateway.records import (
+    NAMES,
+    OPENING_NAMES,
+    OPENING_VALUES,
+    VALUES,
+    Opening,
+    Origin,
+    Outcome,
+    PathKind,
+    Record,
+    restore,
+    restore_field,
+)
 from gateway.usage import Nanos, Source
 from tests.sample_records import a_record
 
@@ -42,6 +54,21 @@ def test_a_column_takes_no_other_type(value: Any) -> None:
     with pytest.raises(TypeError) as caught:
         replace(a_record(), feature=value)
     assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", OPENING_NAMES)
+@pytest.mark.parametrize("value", OTHERS, ids=lambda one: type(one).__name__)
+def test_an_opening_takes_numbers_and_names_only(name: str, value: Any) -> None:
+    with pytest.raises(TypeError) as caught:
+        replace(Opening(Slug("call-1"), 1), **{name: value})
+    assert str(caught.value) == f"{name} is neither a number nor a name"
+
+
+def test_an_opening_has_columns_of_a_record() -> None:
+    opening = Opening(Slug("call-1"), 1)
+    record = Record(id=Slug("call-1"), at=1)
+    for name, value in zip(OPENING_NAMES, OPENING_VALUES(opening), strict=True):
+        assert getattr(record, name) == value
 
 
 def test_a_record_does_not_change() -> None:
