@@ -95,7 +95,7 @@ def build(config: Config, lasting: Lasting) -> Flow:
     record = Recording(lasting.ledger, charges, lasting.keep, lasting.observers, clock)
     classify = Classify(classifiers)
     route = Route(catalogue, routers, measure, config.prices.unknown == "refuse")
-    limit = Limit(lasting.ledger, lasting.journal, measure, record.skeleton)
+    limit = Limit(lasting.ledger, lasting.journal, measure, record.opening)
     upstream = config.upstream
     forward = Forward(pool, charges, clock, upstream.attempts, upstream.whole_answer, upstream.error_answer)
     pipeline = Pipeline(

@@ -45,7 +45,7 @@ def quick(kind: type[T]) -> type[T]:
     arguments = ["self", *before, *(["*", *after] if after else [])]
     lines = [f"def __init__({', '.join(arguments)}):\n", *first]
     if hasattr(kind, "check_all"):
-        names["check"] = kind.check_all
+        names["check"] = kind.check_all  # type: ignore[attr-defined]
         lines.append(f"    check(({''.join(f'{field.name}, ' for field in known)}))\n")
     lines += ["    thaw(self, '__class__', Twin)\n", *body]
     lines.append("    self.__class__ = Kind\n")

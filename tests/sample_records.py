@@ -3,7 +3,7 @@
 from typing import Any
 
 from gateway.names import Slug
-from gateway.records import PathKind, Record
+from gateway.records import OPENING_NAMES, Opening, PathKind, Record
 from gateway.usage import Nanos, Source
 
 
@@ -29,3 +29,9 @@ def a_record(number: int = 1, **changes: Any) -> Record:
         "total_us": 1234,
     }
     return Record(**(values | changes))
+
+
+def an_opening(number: int = 1, **changes: Any) -> Opening:
+    """The same call, about to be forwarded."""
+    record = a_record(number, **changes)
+    return Opening(**{name: getattr(record, name) for name in OPENING_NAMES})

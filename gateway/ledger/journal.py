@@ -26,7 +26,7 @@ from typing import Final, Literal
 from gateway.ledger import lines
 from gateway.ledger.replay import LOCK, UNNAMED, remove
 from gateway.names import Slug
-from gateway.records import Record
+from gateway.records import Opening, Record
 
 Durability = Literal["process", "power"]
 
@@ -82,7 +82,7 @@ class Journal:
         self._segment_bytes = segment_bytes
         self._max_bytes = max_bytes
         self._reserve_bytes = reserve_bytes
-        self._opened: dict[Slug, tuple[Segment, Record]] = {}
+        self._opened: dict[Slug, tuple[Segment, bytes]] = {}
         self._unwritten: dict[Slug, Record] = {}
         self._late: dict[Slug, Segment] = {}
         self._segments: dict[int, Segment] = {}
@@ -103,11 +103,11 @@ class Journal:
 
     # --- the two lines of a call
 
-    def open(self, id: Slug, skeleton: Record) -> None:
+    def open(self, id: Slug, opening: Opening) -> None:
         """Note that a call is about to be forwarded.
 
         Args:
-            skeleton: its record if the process dies now; held_nanos is what it is then counted at.
+            opening: what its record is made of if the process dies; it is then counted at held_nanos.
 
         Raises:
             JournalError: the call must not be forwarded.
@@ -115,7 +115,8 @@ class Journal:
         if self.refuses:
             raise JournalError("the journal is full")
         try:
-            segment = self._append(lines.write(lines.OPENED, skeleton))
+            line = lines.opened(opening)
+            segment = self._append(line)
         except OSError:
             self._blocked = True
             raise JournalError("the journal cannot be written") from None
@@ -123,7 +124,7 @@ class Journal:
             raise JournalError("a number has more than 64 bits") from None
         if (before := self._opened.get(id)) is not None:  # asked again, with more held: the later line counts
             before[0].pending -= 1
-        self._opened[id] = (segment, skeleton)
+        self._opened[id] = (segment, line)
 
     def close(self, record: Record) -> Segment | None:
         """Note how a call ended. A full or failing disk raises nothing.
@@ -311,8 +312,8 @@ class Journal:
             return  # it also holds what the store does not have yet: nothing is gained
         with suppress(OSError):
             for id in pinned[:REWRITTEN]:
-                skeleton = self._opened[id][1]
-                self._opened[id] = (self._append(lines.write(lines.OPENED, skeleton)), skeleton)
+                line = self._opened[id][1]
+                self._opened[id] = (self._append(line), line)
                 oldest.pending -= 1
 
     def _keep_reserve(self) -> None:

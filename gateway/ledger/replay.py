@@ -19,7 +19,7 @@ from typing import Any, Final
 from gateway.clock import SystemClock
 from gateway.ledger import lines
 from gateway.names import Slug
-from gateway.records import NAMES, Outcome, Record
+from gateway.records import NAMES, OPENING_NAMES, Outcome, Record
 from gateway.usage import Source
 
 LOCK: Final = "lock"
@@ -58,9 +58,14 @@ class Remains:
         opened: dict[Any, tuple[Sequence[Any], Sequence[str]]] = {}
         for path in sorted(self._folder.glob(PATTERN)):
             names: Sequence[str] = NAMES
+            begun: Sequence[str] = OPENING_NAMES
             for kind, values in self._lines(path):
                 if kind == lines.HEAD:
                     names = tuple(values)
+                elif kind == lines.BEGUN_HEAD:
+                    begun = tuple(values)
+                elif kind == lines.BEGUN:
+                    opened[_id(values, begun)] = (values, begun)
                 elif kind == lines.OPENED:
                     opened[_id(values, names)] = (values, names)
                 elif (record := self._record(values, names)) is not None:
@@ -115,14 +120,16 @@ class Remains:
             return None
 
 
-def interrupted(skeleton: Record) -> Record:
+def interrupted(opened: Record) -> Record:
     """The record of a call whose process died: it cost what was held; no price known stays unknown."""
-    known = skeleton.priced and skeleton.price_version is not None
+    known = opened.priced and opened.price_version is not None
+    cost = opened.held_nanos if known else None
     return replace(
-        skeleton,
+        opened,
         outcome=Outcome.INTERRUPTED,
         usage_source=Source.ESTIMATED,
-        cost_nanos=skeleton.held_nanos if known else None,
+        cost_nanos=cost,
+        baseline_nanos=cost,
         priced=known,
     )
 

@@ -6,21 +6,21 @@ from gateway.errors import OurError, OverLimit
 from gateway.exchange import Estimate, Exchange
 from gateway.ledger.journal import Journal, JournalError
 from gateway.ledger.ledger import Ledger
-from gateway.records import Record
+from gateway.records import Opening
 from gateway.usage import Nanos
 
-Skeleton = Callable[[Exchange], Record]
-"""The Record of a call that is about to be forwarded, as it stands if the process dies now."""
+Describe = Callable[[Exchange], Opening]
+"""What the journal keeps of a call that is about to be forwarded, if the process dies now."""
 
 
 class Limit:
     """Holds the most that the dearest target of the plan can cost."""
 
-    def __init__(self, ledger: Ledger, journal: Journal, estimate: Estimate, skeleton: Skeleton) -> None:
+    def __init__(self, ledger: Ledger, journal: Journal, estimate: Estimate, opening: Describe) -> None:
         self._ledger = ledger
         self._journal = journal
         self._estimate = estimate
-        self._skeleton = skeleton
+        self._opening = opening
 
     async def __call__(self, exchange: Exchange) -> None:
         """Reads call, caller, plan. Fills hold.
@@ -30,16 +30,22 @@ class Limit:
                 it may cost at most and that cannot be known.
             OurError: unavailable, the journal cannot be written.
         """
-        costs = [self._estimate(exchange.call, target) for target in exchange.plan.targets]
-        ask = max((cost for cost in costs if cost is not None), default=0)
-        for most in (exchange.call.tags.max_cost, exchange.caller.rights.max_cost):
-            if most is not None and None in costs:
+        call, caller = exchange.call, exchange.caller
+        ask, unpriced = 0, False
+        for target in exchange.plan.targets:
+            cost = self._estimate(call, target)
+            if cost is None:
+                unpriced = True
+            elif cost > ask:
+                ask = cost
+        for most in (call.tags.max_cost, caller.rights.max_cost):
+            if most is not None and unpriced:
                 raise OverLimit("unpriced_model", about="max-cost")
             if most is not None and ask > most:
                 raise OverLimit("budget_exceeded", about="max-cost")
-        exchange.hold = self._ledger.hold(exchange.caller, Nanos(ask), exchange.id)
+        exchange.hold = self._ledger.hold(caller, Nanos(ask), exchange.id)
         try:
-            self._journal.open(exchange.id, self._skeleton(exchange))
+            self._journal.open(exchange.id, self._opening(exchange))
             if self._journal.power:
                 await self._journal.flushed()
         except JournalError:

@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 
 from gateway import log
 from gateway.clock import Clock
-from gateway.contracts import Observer
+from gateway.contracts import NO_TAGS, Observer
 from gateway.errors import ClientGone, CredentialDead, Fault, GatewayError, UpstreamError
 from gateway.exchange import Exchange
 from gateway.ledger.charges import Charge, Charges
 from gateway.ledger.ledger import Hold, Ledger
 from gateway.names import UNKNOWN
-from gateway.records import Outcome, PathKind, Record
+from gateway.records import Opening, Outcome, PathKind, Record
 from gateway.usage import Nanos, Source
 
 Keep = Callable[[Record, bool], None]
@@ -52,72 +52,58 @@ class Recording:
                     "observer.failed", log.Level.WARNING, error=log.kind(failure), place=log.place(failure)
                 )
 
-    def skeleton(self, exchange: Exchange) -> Record:
-        """The Record as it stands if the process dies now: interrupted, and counted at what is held."""
-        return self.build(exchange, Charge(), interrupted=True)
+    def opening(self, exchange: Exchange) -> Opening:
+        """What the journal keeps of a call whose hold is made, until the call has ended."""
+        caller, call, labels, plan = exchange.caller, exchange.call, exchange.labels, exchange.plan
+        tags, target, price = call.tags, plan.targets[0], plan.targets[0].price
+        # By position, in the order of the fields: to match as many keywords costs as much as all the rest.
+        return Opening(
+            exchange.id, exchange.at_us, caller.org, caller.project, caller.key_id,
+            tags.feature, tags.environment, tags.customer, tags.session, call.dialect, call.kind,
+            plan.asked, target.name, target.provider_name, target.tier, plan.reason,
+            labels.task, labels.confidence, call.stream,
+            exchange.hold.amount, price.version if price is not None else None,
+        )  # fmt: skip
 
-    def build(self, exchange: Exchange, charge: Charge, interrupted: bool = False) -> Record:
+    def build(self, exchange: Exchange, charge: Charge) -> Record:
         """The Record of an exchange, out of whatever facts it has."""
-        caller, call, plan = exchange.known("caller"), exchange.known("call"), exchange.known("plan")
-        labels, hold = exchange.known("labels"), exchange.known("hold")
-        attempt = exchange.attempts[-1] if exchange.attempts else None
-        target = attempt.target if attempt else plan.targets[0] if plan and interrupted else None
-        usage, error, began = charge.usage, exchange.error, exchange.began_ns
-        tags = call.tags if call else None
-        held = Nanos(hold.amount) if hold else Nanos(0)
-        priced = charge.cost is not None and not (interrupted and target and target.price is None)
-        cost = charge.cost if not interrupted else held if priced else None
+        caller, call, labels, plan, hold = exchange.all_known()
+        usage, cost, error, attempts = charge.usage, charge.cost, exchange.error, exchange.attempts
+        began, first_ns, now_ns = exchange.began_ns, exchange.first_byte_ns, self._clock.tick_ns()
+        org = project = key_id = feature = environment = customer = session = dialect = None
+        asked = routed = provider = credential = tier = reason = task = confidence = version = None
+        kind, stream, held = PathKind.OTHER, False, Nanos(0)
+        if caller is not None:
+            org, project, key_id = caller.org, caller.project, caller.key_id
+        if call is not None:
+            tags, dialect, kind, stream, asked = call.tags, call.dialect, call.kind, call.stream, UNKNOWN
+            if tags is not NO_TAGS:
+                feature, environment = tags.feature, tags.environment
+                customer, session = tags.customer, tags.session
+        if plan is not None:
+            asked, reason = plan.asked, plan.reason
+        if labels is not None:
+            task, confidence = labels.task, labels.confidence
+        if hold is not None:
+            held = hold.amount
+        if attempts:
+            target, credential = attempts[-1].target, attempts[-1].credential
+            routed, provider, tier = target.name, target.provider_name, target.tier
+            version = target.price.version if target.price is not None else None
+        # By position, in the order of the columns: see opening().
         return Record(
-            id=exchange.id,
-            at=exchange.at_us,
-            org=caller.org if caller else None,
-            project=caller.project if caller else None,
-            key_id=caller.key_id if caller else None,
-            feature=tags.feature if tags else None,
-            environment=tags.environment if tags else None,
-            customer=tags.customer if tags else None,
-            session=tags.session if tags else None,
-            dialect=call.dialect if call else None,
-            path_kind=call.kind if call else PathKind.OTHER,
-            model_requested=plan.asked if plan else UNKNOWN if call else None,
-            model_routed=target.name if target else None,
-            provider=target.provider_name if target else None,
-            credential=attempt.credential if attempt else None,
-            tier=target.tier if target else None,
-            route_reason=plan.reason if plan else None,
-            task=labels.task if labels else None,
-            task_confidence=labels.confidence if labels else None,
-            attempts=len(exchange.attempts),
-            stream=call.stream if call else False,
-            status=_status(exchange, interrupted),
-            outcome=Outcome.INTERRUPTED if interrupted else _outcome(error),
-            error_code=error.code if error else None,
-            tokens_input=usage.input,
-            tokens_cached=usage.cached,
-            tokens_cache_write_5m=usage.write_5m,
-            tokens_cache_write_1h=usage.write_1h,
-            tokens_output=usage.output,
-            tokens_reasoning=usage.reasoning,
-            tokens_input_audio=usage.input_audio,
-            tokens_cached_audio=usage.cached_audio,
-            tokens_input_image=usage.input_image,
-            tokens_output_audio=usage.output_audio,
-            tokens_output_image=usage.output_image,
-            units_searches=usage.searches,
-            units_tools=usage.tool_units,
-            units_characters=usage.characters,
-            units_audio_ms=usage.audio_ms,
-            units_images=usage.images,
-            usage_source=Source.ESTIMATED if interrupted else charge.source,
-            cost_nanos=cost,
-            baseline_nanos=cost,
-            held_nanos=held,
-            price_version=charge.version or (target.price.version if target and target.price else None),
-            priced=priced,
-            overhead_us=((exchange.sent_ns or self._clock.tick_ns()) - began) // 1000,
-            first_byte_us=(exchange.first_byte_ns - began) // 1000 if exchange.first_byte_ns else None,
-            total_us=(self._clock.tick_ns() - began) // 1000,
-        )
+            exchange.id, exchange.at_us, org, project, key_id,
+            feature, environment, customer, session, dialect, kind,
+            asked, routed, provider, credential, tier, reason, task, confidence,
+            len(attempts), stream, _status(exchange), _outcome(error), error.code if error else None,
+            usage.input, usage.cached, usage.write_5m, usage.write_1h, usage.output, usage.reasoning,
+            usage.input_audio, usage.cached_audio, usage.input_image, usage.output_audio, usage.output_image,
+            usage.searches, usage.tool_units, usage.characters, usage.audio_ms, usage.images,
+            charge.source, cost, cost, Nanos(0), Nanos(0), Nanos(0), held,
+            charge.version or version, cost is not None,
+            0, ((exchange.sent_ns or now_ns) - began) // 1000,
+            (first_ns - began) // 1000 if first_ns else None, (now_ns - began) // 1000,
+        )  # fmt: skip
 
 
 def _outcome(error: GatewayError | None) -> Outcome:
@@ -130,9 +116,7 @@ def _outcome(error: GatewayError | None) -> Outcome:
     return Outcome.REFUSED if error.fault is Fault.CALLER else Outcome.FAILED
 
 
-def _status(exchange: Exchange, interrupted: bool) -> int:
-    if interrupted:
-        return 0
+def _status(exchange: Exchange) -> int:
     if exchange.attempts and exchange.attempts[-1].status is not None and exchange.client.started:
         return exchange.attempts[-1].status
     error = exchange.error

@@ -16,7 +16,7 @@ from gateway.ledger.journal import Journal
 from gateway.names import Slug
 from gateway.privacy import places
 from tests.end_to_end.proof import Proof
-from tests.sample_records import a_record
+from tests.sample_records import a_record, an_opening
 
 
 def config_in(folder: Path, **tables: object) -> Config:
@@ -102,7 +102,7 @@ def test_a_journal_whose_process_has_ended(tmp_path: Path) -> None:
     assert next(doctor.journal(tmp_path / "journal")).good is True
     journal = Journal(tmp_path / "journal", Slug("worker-0"))
     record = a_record()
-    journal.open(record.id, record)
+    journal.open(record.id, an_opening())
     assert next(doctor.journal(tmp_path / "journal")).good is True  # it lives
     journal.stop()
     found = next(doctor.journal(tmp_path / "journal"))

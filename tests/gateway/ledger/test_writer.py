@@ -25,7 +25,7 @@ from gateway.records import Outcome, Record
 from gateway.store.memory import MemoryStore
 from gateway.store.sqlite import SqliteStore
 from gateway.usage import Nanos
-from tests.sample_records import a_record
+from tests.sample_records import a_record, an_opening
 
 ALL = Span(since_us=0, until_us=1 << 62)
 
@@ -75,7 +75,7 @@ class Bench:
 
     def calls(self, *numbers: int) -> None:
         for number in numbers:
-            self.journal.open(a_record(number).id, a_record(number))
+            self.journal.open(a_record(number).id, an_opening(number))
             self.writer.add(a_record(number))
 
     async def found(self) -> list[Record]:
@@ -212,7 +212,7 @@ async def test_a_number_that_no_journal_can_hold_is_counted_as_lost(
 
 async def test_while_the_disk_is_full_records_go_to_the_store_from_memory(bench: Bench) -> None:
     bench.calls(1)
-    bench.journal.open(a_record(2).id, a_record(2))
+    bench.journal.open(a_record(2).id, an_opening(2))
     os.close(bench.journal._file)
     bench.journal._file = os.open("/dev/full", os.O_WRONLY)
     bench.writer.add(a_record(2))
@@ -287,7 +287,7 @@ async def test_closing_stores_what_is_queued_and_leaves_the_rest_in_the_journal(
 async def test_what_a_dead_process_left_is_stored_before_the_writer_starts(tmp_path: Path) -> None:
     dead = Bench(tmp_path)
     dead.calls(*range(10))
-    dead.journal.open(a_record(10).id, a_record(10))
+    dead.journal.open(a_record(10).id, an_opening(10))
     dead.journal.stop()
     bench = Bench(tmp_path)
     await bench.writer.start()
@@ -347,7 +347,7 @@ from gateway.ledger.journal import Journal
 from gateway.ledger.writer import RecordWriter
 from gateway.names import Slug
 from gateway.store.sqlite import SqliteStore
-from tests.sample_records import a_record
+from tests.sample_records import a_record, an_opening
 
 async def main(folder, start):
     store = SqliteStore(SqliteStore.Config(path=folder + "/gateway.db"))
@@ -359,7 +359,7 @@ async def main(folder, start):
     while True:
         for _ in range(13):
             number += 1
-            journal.open(a_record(number).id, a_record(number))
+            journal.open(a_record(number).id, an_opening(number))
             os.write(1, b"o%d\\n" % number)
             if number > start + 5:
                 writer.add(a_record(number - 5))
@@ -409,7 +409,7 @@ async def test_a_locked_database_delays_nothing_but_the_storing(tmp_path: Path) 
     slowest = 0.0
     for number in range(200):
         began = time.perf_counter()
-        journal.open(a_record(number).id, a_record(number))
+        journal.open(a_record(number).id, an_opening(number))
         writer.add(a_record(number))
         slowest = max(slowest, time.perf_counter() - began)
         await asyncio.sleep(0.001)
