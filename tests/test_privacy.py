@@ -153,7 +153,7 @@ PROGRAM = {
     "gateway/exchange.py": {"self._name"},
     "gateway/log.py": {"name"},
     "gateway/records.py": {"name"},
-    "gateway/usage.py": {"name", "_wrong(self)"},
+    "gateway/usage.py": {"name", "_wrong(values)"},
 }
 """Errors of the program that name a type or a field of ours: the only thing in their braces."""
 

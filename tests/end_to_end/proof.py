@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -132,8 +133,10 @@ class Proof:
             assert self.process.poll() is None, (self.folder / "err").read_text()
             assert time.monotonic() < due, (self.folder / "err").read_text()
             await asyncio.sleep(0.05)
-        printed = (self.folder / "out").read_text().split()
-        self.key = next(word for word in printed if word.startswith("tg_"))
+        while not (found := re.search(r"tg_\w{49}", (self.folder / "out").read_text())):
+            assert time.monotonic() < due, "no key was printed"
+            await asyncio.sleep(0.02)
+        self.key = found[0]
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send a signal, and wait until it has ended."""
