@@ -196,6 +196,7 @@ class Upstream(_Table):
 
     attempts: Annotated[int, Field(strict=True, ge=1, le=20)] = 3
     breaker: Flag = True
+    retry_pause: Duration = 0.25
     connect_timeout: Duration = 10.0
     first_byte_timeout: Duration = 60.0
     gap_timeout: Duration = 60.0

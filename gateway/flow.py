@@ -97,7 +97,15 @@ def build(config: Config, lasting: Lasting) -> Flow:
     route = Route(catalogue, routers, measure, config.prices.unknown == "refuse")
     limit = Limit(lasting.ledger, lasting.journal, measure, record.opening)
     upstream = config.upstream
-    forward = Forward(pool, charges, clock, upstream.attempts, upstream.whole_answer, upstream.error_answer)
+    forward = Forward(
+        pool,
+        charges,
+        clock,
+        attempts=upstream.attempts,
+        retry_pause_s=upstream.retry_pause,
+        whole_bytes=upstream.whole_answer,
+        error_bytes=upstream.error_answer,
+    )
     pipeline = Pipeline(
         Auth(lasting.directory, clock, frozenset(Slug(name) for name in config.records.features)),
         Listing(catalogue),

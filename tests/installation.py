@@ -35,6 +35,7 @@ class Installation:
         tree.setdefault("store", {"path": str(data / "gateway.db")})
         tree["records"] = {"journal": str(data / "journal"), "interval": "10ms", **tree.get("records", {})}
         tree.setdefault("metrics", {"folder": str(data / "metrics")})
+        tree["upstream"] = {"retry_pause": "1ms", **tree.get("upstream", {})}
         self.config = config.parse(tree, "test", {})
         self.worker = worker
 

@@ -1,5 +1,7 @@
 """Stage 5: ask the targets of the plan, and pass the answer on as it comes."""
 
+import asyncio
+import random
 from typing import Final
 
 from gateway.clock import Clock
@@ -19,24 +21,37 @@ from gateway.ledger.charges import Charges, dollars
 from gateway.names import Slug
 from gateway.upstreams.pool import Pool, refused_key
 
+PASSING: Final = frozenset({Slug("upstream_failed"), Slug("upstream_unreachable"), Slug("upstream_cut")})
+"""Failures that may be over a moment later. A timeout is none: the provider may still be at work on it."""
+
 
 class Forward:
     """Asks target after target until one answers; after the first byte to the client there is no other.
 
     Args:
-        attempts: most requests for one call, over targets and credentials together.
+        attempts: most requests for one call, over targets, credentials and repetitions together.
+        retry_pause_s: before all targets are asked again; doubled each time.
         whole_bytes: an answer that is not streamed is held up to this size, so that its cost can be
             told in its headers; a larger one is passed on as it comes.
         error_bytes: how much of a provider's error answer is read.
     """
 
     def __init__(
-        self, pool: Pool, charges: Charges, clock: Clock, attempts: int, whole_bytes: int, error_bytes: int
+        self,
+        pool: Pool,
+        charges: Charges,
+        clock: Clock,
+        *,
+        attempts: int,
+        retry_pause_s: float,
+        whole_bytes: int,
+        error_bytes: int,
     ) -> None:
         self._pool = pool
         self._charges = charges
         self._clock = clock
         self._attempts = attempts
+        self._retry_pause_s = retry_pause_s
         self._whole_bytes = whole_bytes
         self._error_bytes = error_bytes
 
@@ -48,25 +63,40 @@ class Forward:
             ClientGone: the client left.
             OurError: no_credential.
         """
-        failed: GatewayError | None = None
-        for target in exchange.plan.targets:
-            tried: set[Slug] = set()  # a second look at the same key would not change its provider's mind
-            while len(exchange.attempts) < self._attempts:
-                try:
-                    await self._ask(target, exchange, tried)
+        failed: GatewayError = OurError("unavailable")
+        for turn in range(self._attempts):
+            if turn:
+                # The provider's bad moment may pass; not everybody must come back at the same time.
+                pause_s = self._retry_pause_s * 2 ** (turn - 1)
+                await asyncio.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311 - spreads load
+            for target in exchange.plan.targets:
+                error = await self._try(target, exchange)
+                if error is None:
                     return
-                except (UpstreamError, OurError) as error:
-                    if exchange.client.started:
-                        exchange.client.abort()
-                        raise
-                    failed = error
-                    if not isinstance(error, UpstreamError) or not error.retry:
-                        break
-                    if not (refused_key(error) and self._pool.spare(target.provider_name, tried)):
-                        break
-            if isinstance(failed, UpstreamRefused):
+                if isinstance(error, UpstreamRefused):
+                    raise error
+                failed = error
+                if len(exchange.attempts) >= self._attempts:
+                    raise failed
+            if failed.code not in PASSING:
                 break
-        raise failed or OurError("unavailable")
+        raise failed
+
+    async def _try(self, target: Target, exchange: Exchange) -> GatewayError | None:
+        """Ask one target, with one key after the other; None once it has answered."""
+        tried: set[Slug] = set()  # a second look at the same key would not change its provider's mind
+        while True:
+            try:
+                await self._ask(target, exchange, tried)
+                return None
+            except (UpstreamError, OurError) as error:
+                if exchange.client.started:
+                    exchange.client.abort()
+                    raise
+                spare = isinstance(error, UpstreamError) and refused_key(error)
+                spare = spare and self._pool.spare(target.provider_name, tried)
+                if not spare or len(exchange.attempts) >= self._attempts:
+                    return error
 
     async def _ask(self, target: Target, exchange: Exchange, tried: set[Slug]) -> None:
         call = exchange.call

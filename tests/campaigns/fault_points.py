@@ -237,10 +237,10 @@ SCENES: Final = (
     Scene("stream whose usage is taken out", (STREAM,), {"stream": True}),
     Scene("stream that breaks", ((200, [EVENT, UpstreamError("upstream_cut")]),), ASKED),
     Scene("stream without its end", ((200, [EVENT]),), ASKED),
-    Scene("stream, second target", (BUSY, STREAM), {**ASKED, **BOTH}),
+    Scene("stream, second target", (BUSY, STREAM, STREAM), {**ASKED, **BOTH}),
     Scene("unreachable, second target", (UNREACHABLE, (200, [whole()])), BOTH),
-    Scene("all fail", (FAILED, FAILED), BOTH),
-    Scene("refused", (REFUSED,)),
+    Scene("all fail", (FAILED, FAILED, FAILED), BOTH),
+    Scene("refused", (REFUSED,) * 5),
     Scene("client leaves", (STREAM,), ASKED, leaves_after=1),
 )  # fmt: skip
 

@@ -71,7 +71,7 @@ async def chat(stand: Stand, key: str, model: str = OPENAI, **headers: str) -> A
         ("web", "--paths embeddings", OPENAI, 403, "not_allowed", "paths"),
         ("north", "--networks 192.0.2.0/24", OPENAI, 403, "not_allowed", "networks"),
         ("acme", "--environments prod", OPENAI, 403, "not_allowed", "environments"),
-        ("web", "--floor no-training", OPENAI, 403, "policy_not_known", "floor"),
+        ("web", "--floor no-training", OPENAI, 403, "not_allowed", "floor"),
         ("platform", "--max-cost 0", OPENAI, 402, "budget_exceeded", "max-cost"),
         ("north", "--cap 0", OPENAI, 402, "budget_exceeded", None),
     ],

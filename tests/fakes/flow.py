@@ -176,6 +176,7 @@ def stand(
         "routes": {"both": {"use": "fallback", "targets": ["m1", "m2"]}},
         **(tree or {}),
     }
+    tree["upstream"] = {"retry_pause": "1ms", **tree.get("upstream", {})}
     config = configuration.parse(tree, "test", {})
     exit, clock = ScriptedExit(scripts), SystemClock()
     made = Stand(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.contracts import Call, Caller, Rights, Tags
-from gateway.errors import CallerError, OverLimit, UpstreamError
+from gateway.errors import CallerError, OverLimit, UpstreamError, UpstreamTimeout
 from gateway.names import Slug
 from gateway.records import Outcome, Record
 from gateway.usage import Nanos, Source
@@ -83,8 +83,30 @@ async def test_a_dead_key_is_followed_by_the_next_key_of_the_same_provider(tmp_p
 
 
 @pytest.mark.parametrize("script", [FAILED, UNREACHABLE])
+async def test_a_bad_moment_of_the_only_target_passes(tmp_path: Path, script: Any) -> None:
+    one = stand(tmp_path, script, script, (200, [whole()]))
+    exchange, client = await one.call()
+    assert client.status == 200
+    assert [attempt.code for attempt in exchange.attempts][2:] == ["ok"]
+    assert only(one).attempts == 3
+
+
+async def test_all_targets_are_asked_before_one_is_asked_again(tmp_path: Path) -> None:
+    one = stand(tmp_path, FAILED, FAILED, (200, [whole()]))
+    exchange, _ = await one.call({"model": "both"})
+    assert [attempt.target.name for attempt in exchange.attempts] == ["one/m1", "two/m2", "one/m1"]
+
+
+async def test_what_may_still_be_at_work_is_not_asked_again(tmp_path: Path) -> None:
+    one = stand(tmp_path, UpstreamTimeout("upstream_timeout"), (200, [whole()]))
+    exchange, _ = await one.call()
+    assert exchange.error is not None
+    assert exchange.error.code == "upstream_timeout"
+
+
+@pytest.mark.parametrize("script", [FAILED, UNREACHABLE])
 async def test_the_last_failure_is_the_callers_answer(tmp_path: Path, script: Any) -> None:
-    one = stand(tmp_path, script)
+    one = stand(tmp_path, script, script, script)
     exchange, client = await one.call()
     assert not client.started
     assert isinstance(exchange.error, UpstreamError)
