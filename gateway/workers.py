@@ -33,7 +33,7 @@ START_S: Final = 15.0
 """How long a new worker may take to be ready."""
 MARGIN_S: Final = 1.5
 """What a worker gets beyond its drain before it is killed."""
-MOST_FAILED_STARTS: Final = 3
+MOST_FAILED_STARTS: Final = 2
 """Starts that may fail, for each worker, before any worker was ready: then it is over."""
 LOOK_S: Final = 0.5
 LOOK_QUICKLY_S: Final = 0.02

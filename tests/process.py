@@ -19,7 +19,7 @@ from gateway.records import Record
 from gateway.store.sqlite import SqliteStore
 
 FOREVER = Span(since_us=0, until_us=2**62)
-READY_S = 20.0
+READY_S = 60.0
 
 
 class Process:

@@ -53,8 +53,8 @@ async def test_streams_finish_within_the_drain_and_new_calls_go_elsewhere(tmp_pa
         with pytest.raises(aiohttp.ClientConnectionError):
             await gateway.ask()
         answers = await asyncio.gather(*streams)
-        assert await gateway.ended(5) == 0
-        assert time.monotonic() - told < 2
+        assert await gateway.ended(30) == 0
+        assert time.monotonic() - told < 5
     for received, whole in answers:
         assert whole
         assert received.endswith(b"data: [DONE]\n\n")
@@ -69,7 +69,7 @@ async def test_streams_that_take_too_long_are_ended_visibly_and_recorded(tmp_pat
         told = time.monotonic()
         gateway.tell(signal.SIGTERM)
         answers = await asyncio.gather(*streams)
-        assert await gateway.ended(5) == 0
+        assert await gateway.ended(30) == 0
         assert time.monotonic() - told < 0.5 + 2
     assert [whole for _, whole in answers] == [False, answers[1][1], False]
     assert b"[DONE]" not in answers[0][0] + answers[2][0]
@@ -90,7 +90,7 @@ async def test_a_second_signal_while_draining_changes_nothing(tmp_path: Path) ->
         [(received, whole)] = await asyncio.gather(*streams)
         assert whole
         assert b"[DONE]" in received
-        assert await gateway.ended(5) == 0
+        assert await gateway.ended(30) == 0
     assert [record.outcome for record in await gateway.records()] == [Outcome.OK]
 
 
@@ -100,12 +100,12 @@ async def test_what_was_killed_is_found_at_the_next_start(tmp_path: Path) -> Non
             assert (await gateway.ask())[0] == 200
         [hanging] = await begin(gateway, LONG)
         gateway.tell(signal.SIGKILL)
-        assert await gateway.ended(5) == -signal.SIGKILL
+        assert await gateway.ended(30) == -signal.SIGKILL
         assert not (await hanging)[1]
         assert await gateway.records() == []
         began = time.monotonic()
         await gateway.start()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 10
         records = await gateway.records()
         assert sorted(record.outcome for record in records) == [Outcome.INTERRUPTED] + [Outcome.OK] * 5
         [cut] = [record for record in records if record.outcome is Outcome.INTERRUPTED]
@@ -117,4 +117,4 @@ async def test_a_store_in_memory_has_the_key_that_was_printed(tmp_path: Path) ->
         assert (await gateway.ask())[0] == 200
         assert not (gateway.data / "gateway.db").exists()
         gateway.tell(signal.SIGTERM)
-        assert await gateway.ended(5) == 0
+        assert await gateway.ended(30) == 0
