@@ -83,14 +83,17 @@ class UsageFilter:
 
 def _edit_all(chunk: bytes) -> bytes:
     """Whole events, all lines of which end with LF."""
-    keys = chunk.count(_KEY)
-    if not keys:
+    last = chunk.rfind(_KEY)
+    if last < 0:
         return chunk
-    if keys == chunk.count(_LAST) and chunk.startswith(_FIRST):
+    first = chunk.find(_KEY)
+    if first == last and chunk.find(b"\n\n") == len(chunk) - 2:
+        return _edit(chunk)
+    if first != last and chunk.startswith(_FIRST) and chunk.count(_KEY) == chunk.count(_LAST):
         events = chunk.count(b"\n\n" + _FIRST) + 1
         if chunk.count(b"\n") == 2 * events:  # each event is one line, and in an object of its own ends
             return chunk.replace(_LAST, b"}\n\n")
-    begin = chunk.rfind(b"\n\n", 0, chunk.find(_KEY)) + 2
+    begin = chunk.rfind(b"\n\n", 0, first) + 2
     if begin < 2:
         begin = 0
     edited = [_edit(event + b"\n\n") for event in chunk[begin:-2].split(b"\n\n")]

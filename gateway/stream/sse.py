@@ -71,12 +71,13 @@ class Frames:
     def plain(self, chunk: bytes) -> int:
         """How many events the chunk is, if it is nothing but whole events of one data line each.
 
-        Each line then begins an object and ends with LF, and each event has a name, or none has. Such
-        a chunk need not be fed. 0 for every other one, and whenever something is kept.
+        Each data line begins like an object, the last one also ends so; lines end with LF; each event
+        has a name, or none has. Such a chunk need not be fed. 0 for every other one, and whenever
+        something is kept.
         """
         if (
             not (self.idle or (not self._started and not self._line))
-            or not chunk.endswith(b"\n\n")
+            or not chunk.endswith(b"}\n\n")
             or chunk.find(b"\r") >= 0
             or len(chunk) > self._limit
         ):

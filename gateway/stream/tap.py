@@ -25,6 +25,9 @@ WHOLE_LIMIT: Final = 1024 * 1024
 
 EDGE_BYTES: Final = 4096
 
+LAST_EVENTS: Final = 3
+"""So many events of a chunk are looked at one by one if something in it must be."""
+
 MOST_TRIES: Final = 16
 """Places looked at, and closing braces tried at each, in what is left of too large an answer."""
 
@@ -100,10 +103,10 @@ class EventMeter:
             self._texts.add(chunk, events)
             return
         if frames is not None and events != 1:
-            quiet = self._quiet_bytes(chunk)
-            if quiet and (events := frames.plain(head := chunk[:quiet])):
+            quiet = _before_last_events(chunk)
+            if quiet and (events := frames.plain(chunk[:quiet])) and not self._is_marked(chunk[:quiet]):
                 self._bytes += quiet
-                self._texts.add(head, events)
+                self._texts.add(chunk[:quiet], events)
                 chunk = chunk[quiet:]
         self._feed(chunk)
 
@@ -141,12 +144,6 @@ class EventMeter:
             if self._is_marked(data) or not data.startswith(b"{"):
                 self._read(name, data)
             self._texts.add(data, 1)
-
-    def _quiet_bytes(self, chunk: bytes) -> int:
-        """Where the event with the first mark begins; 0 if none is before it."""
-        places = [at for mark, _ in self._marks if (at := chunk.find(mark)) >= 0]
-        end = chunk.rfind(b"\n\n", 0, min(places)) if places else -1
-        return end + 2 if end >= 0 else 0
 
     def _is_marked(self, data: bytes) -> bool:
         # rfind, as `in` takes twice as long for bytes, and marks stand near the end
@@ -233,6 +230,16 @@ class BodyMeter:
                 self._whole = True
                 self._reader.read(None, tree)
         return self._whole
+
+
+def _before_last_events(chunk: bytes) -> int:
+    """Where the last events begin, among which those stand that report; 0 if there are no others."""
+    end = len(chunk)
+    for _ in range(LAST_EVENTS + 1):
+        end = chunk.rfind(b"\n\n", 0, end)
+        if end < 0:
+            return 0
+    return end + 2
 
 
 def _told(reader: Reader) -> Reading | None:

@@ -114,6 +114,14 @@ def test_events_that_come_together_are_edited_as_if_each_came_alone(pairs: list[
     assert keeper.finish() == b""
 
 
+def test_a_chunk_of_usual_events_loses_all_its_keys() -> None:
+    usual = DELTA % b',"usage":null'
+    assert UsageFilter().feed(usual * 3) == DELTA % b"" * 3
+    assert UsageFilter().feed(usual * 2 + DELTA % b"") == DELTA % b"" * 3
+    inner = b'data: {"choices":[1],\ndata: "a":{"b":1,"usage":null}\n\n'  # not the end of one whole line
+    assert UsageFilter().feed(usual + inner) == DELTA % b"" + inner
+
+
 def test_a_chunk_without_the_key_goes_on_as_the_same_object() -> None:
     chunk = DELTA % b"" * 5
     assert UsageFilter().feed(chunk) is chunk
