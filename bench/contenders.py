@@ -134,9 +134,19 @@ def start_tollgate(folder: Path, upstream: int | None) -> tuple[Contender, float
         )
     machine.await_port(port, "/readyz")
     took_s = time.monotonic() - began
-    said = (folder / "out").read_text().splitlines()
-    key = next((line.strip() for line in said if line.startswith("    ")), "none")
+    key = _first_key(folder / "out")
     return Contender(name="tollgate", port=port, process=process, key=key, folder=folder), took_s
+
+
+def _first_key(out: Path) -> str:
+    """The key that a first start prints, which may be a moment after it answers; "none" if there is none."""
+    due = time.monotonic() + 2
+    while time.monotonic() < due:
+        for line in out.read_text().splitlines(keepends=True):
+            if line.startswith("    ") and line.endswith("\n"):
+                return line.strip()
+        time.sleep(0.01)
+    return "none"
 
 
 def start_passthrough(folder: Path, upstream: int) -> Contender:
