@@ -4,13 +4,14 @@ Source: Prometheus text exposition format 0.0.4.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 import orjson
 
 from gateway.names import Slug
 from gateway.records import Record
+from gateway.usage import Source
 
 MAX_SERIES: Final = 1000
 """Label sets of one metric; what comes after counts under "other"."""
@@ -53,46 +54,62 @@ class Metrics:
         self.gauges = dict(gauges or {})
         self._series = {key: value for key, value in (before or {}).items() if key[0] not in self.gauges}
         self._sizes: dict[str, int] = {}
-        self._known: dict[tuple[Slug | None, Slug | None, str, str], _Keys] = {}
+        self._counts: dict[tuple[Slug | None, Slug | None, str, str], _Counts] = {}
+        self._errors: dict[Slug, int] = {}
+        self._overhead = _Histogram("gateway_overhead_microseconds", OVERHEAD_US)
+        self._first_byte = _Histogram("gateway_first_byte_milliseconds", LATENCY_MS)
+        self._total = _Histogram("gateway_total_milliseconds", LATENCY_MS)
         for metric, _ in self._series:
             self._sizes[metric] = self._sizes.get(metric, 0) + 1
 
     def saw(self, record: Record) -> None:
         """Count a call."""
         call = (record.provider, record.model_routed, record.path_kind, record.outcome)
-        keys = self._known.get(call)
-        if keys is None:
-            if len(self._known) >= MAX_SERIES:
-                self._known.clear()
-            keys = self._known[call] = _Keys(*call)
-        self._add(keys.calls)
-        if record.error_code is not None:
-            self._add(("gateway_errors_total", (("code", record.error_code),)))
-        if record.tokens_input:
-            self._add(keys.input, record.tokens_input)
-        if record.tokens_cached:
-            self._add(keys.cached, record.tokens_cached)
-        if record.tokens_output:
-            self._add(keys.output, record.tokens_output)
-        if record.tokens_reasoning:
-            self._add(keys.reasoning, record.tokens_reasoning)
-        if record.cost_nanos:
-            self._add(keys.cost, record.cost_nanos)
+        counts = self._counts.get(call)
+        if counts is None:
+            if len(self._counts) >= MAX_SERIES:
+                self._gather()
+                self._counts.clear()
+            counts = self._counts[call] = _Counts()
+        counts.calls += 1
+        counts.input += record.tokens_input
+        counts.cached += record.tokens_cached
+        counts.output += record.tokens_output
+        counts.reasoning += record.tokens_reasoning
+        if record.cost_nanos is not None:
+            counts.cost += record.cost_nanos
         if not record.priced:
-            self._add(keys.unpriced)
-        if record.usage_source == "estimated":
-            self._add(keys.estimated)
+            counts.unpriced += 1
+        if record.usage_source is Source.ESTIMATED:
+            counts.estimated += 1
+        if record.error_code is not None:
+            self._errors[record.error_code] = self._errors.get(record.error_code, 0) + 1
         if record.attempts:
-            self._observe(_OVERHEAD, record.overhead_us)
+            self._overhead.add(record.overhead_us)
         if record.first_byte_us is not None:
-            self._observe(_FIRST_BYTE, record.first_byte_us // 1000)
-        self._observe(_TOTAL, record.total_us // 1000)
+            self._first_byte.add(record.first_byte_us // 1000)
+        self._total.add(record.total_us // 1000)
 
     def series(self) -> Series:
         """All counters, gauges included: numbers and names."""
+        self._gather()
         return self._series | {(name, ()): read() for name, (_, read) in self.gauges.items()}
 
-    def _add(self, key: Key, by: int = 1) -> None:
+    def _gather(self) -> None:
+        """Add what was counted since the last time to the series. Their keys are dear, so calls have none."""
+        for call, counts in self._counts.items():
+            for key, value in counts.take(call):
+                self._add(key, value)
+        for code, value in self._errors.items():
+            self._add(("gateway_errors_total", (("code", code),)), value)
+        self._errors.clear()
+        for histogram in (self._overhead, self._first_byte, self._total):
+            for key, value in histogram.take():
+                self._add(key, value)
+
+    def _add(self, key: Key, by: int) -> None:
+        if not by:
+            return
         if key not in self._series:
             metric, labels = key
             if self._sizes.get(metric, 0) >= MAX_SERIES:
@@ -102,48 +119,58 @@ class Metrics:
             self._series.setdefault(key, 0)
         self._series[key] += by
 
-    def _observe(self, histogram: "_Histogram", value: int) -> None:
-        self._add(histogram.buckets[bisect_left(histogram.bounds, value)])
-        self._add(histogram.sum, value)
-        self._add(histogram.count)
 
-
-class _Keys:
-    """The keys of the counters for calls of one provider, model, kind and outcome."""
+class _Counts:
+    """What was counted of calls of one provider, model, kind and outcome, until it is taken."""
 
     __slots__ = (
         "cached", "calls", "cost", "estimated", "input", "output", "reasoning", "unpriced",
     )  # fmt: skip
 
-    def __init__(self, provider: Slug | None, model: Slug | None, kind: str, outcome: str) -> None:
+    def __init__(self) -> None:
+        self.calls = self.input = self.cached = self.output = self.reasoning = 0
+        self.cost = self.unpriced = self.estimated = 0
+
+    def take(self, call: tuple[Slug | None, Slug | None, str, str]) -> Iterator[tuple[Key, int]]:
+        """The counters of these calls, which begin again at 0."""
+        provider, model, kind, outcome = call
         place = (("provider", provider or Slug("none")), ("model", model or Slug("none")))
-        self.calls: Key = ("gateway_calls_total", (*place, ("kind", kind), ("outcome", outcome)))
-        self.input, self.cached, self.output, self.reasoning = (
-            ("gateway_tokens_total", (*place, ("class", name)))
-            for name in ("input", "cached", "output", "reasoning")
-        )
-        self.cost: Key = ("gateway_cost_nanodollars_total", place)
-        self.unpriced: Key = ("gateway_unpriced_calls_total", place)
-        self.estimated: Key = ("gateway_estimated_calls_total", place)
+        yield ("gateway_calls_total", (*place, ("kind", kind), ("outcome", outcome))), self.calls
+        yield ("gateway_tokens_total", (*place, ("class", "input"))), self.input
+        yield ("gateway_tokens_total", (*place, ("class", "cached"))), self.cached
+        yield ("gateway_tokens_total", (*place, ("class", "output"))), self.output
+        yield ("gateway_tokens_total", (*place, ("class", "reasoning"))), self.reasoning
+        yield ("gateway_cost_nanodollars_total", place), self.cost
+        yield ("gateway_unpriced_calls_total", place), self.unpriced
+        yield ("gateway_estimated_calls_total", place), self.estimated
+        self.calls = self.input = self.cached = self.output = self.reasoning = 0
+        self.cost = self.unpriced = self.estimated = 0
 
 
 class _Histogram:
-    """The keys of a histogram."""
+    """What was measured, by bounds, until it is taken."""
 
-    __slots__ = ("bounds", "buckets", "count", "sum")
+    __slots__ = ("_bounds", "_counts", "_metric", "_sum")
 
     def __init__(self, metric: str, bounds: tuple[int, ...]) -> None:
-        self.bounds = bounds
-        self.buckets: tuple[Key, ...] = tuple(
-            (f"{metric}_bucket", (("le", str(bound)),)) for bound in (*bounds, "+Inf")
-        )
-        self.sum: Key = (f"{metric}_sum", ())
-        self.count: Key = (f"{metric}_count", ())
+        self._metric = metric
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0
 
+    def add(self, value: int) -> None:
+        """Count a value."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
 
-_OVERHEAD: Final = _Histogram("gateway_overhead_microseconds", OVERHEAD_US)
-_FIRST_BYTE: Final = _Histogram("gateway_first_byte_milliseconds", LATENCY_MS)
-_TOTAL: Final = _Histogram("gateway_total_milliseconds", LATENCY_MS)
+    def take(self) -> Iterator[tuple[Key, int]]:
+        """The counters, which begin again at 0."""
+        for bound, count in zip((*self._bounds, "+Inf"), self._counts, strict=True):
+            yield (f"{self._metric}_bucket", (("le", str(bound)),)), count
+        yield (f"{self._metric}_sum", ()), self._sum
+        yield (f"{self._metric}_count", ()), sum(self._counts)
+        self._counts = [0] * len(self._counts)
+        self._sum = 0
 
 
 def pack(series: Series) -> bytes:
