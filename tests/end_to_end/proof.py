@@ -110,7 +110,11 @@ class Proof:
         return Cases(self.canary, f"127.0.0.1:{self.port}", self.key)
 
     async def __aenter__(self) -> Self:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop(signal.SIGKILL)
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
