@@ -128,7 +128,7 @@ async def _rounds(
     refused: Counter[int] = Counter()
     back_s = []
     for _ in range(rounds):
-        await asyncio.sleep(1)
+        await asyncio.sleep(min(1.0, full_s))
         mark = len(traffic.notes)
         disk.fill(site)
         await asyncio.sleep(full_s)
@@ -145,7 +145,7 @@ async def _rounds(
         if kill:
             site.start()
         back_s.append(await site.ready())
-    await asyncio.sleep(1)
+    await asyncio.sleep(min(1.0, full_s))
     last = traffic.notes[-users * 2 : -users]
     verdict.need(any(note.end is End.COMPLETE for note in last), "no calls were served after there was room")
     await settle(traffic, run)

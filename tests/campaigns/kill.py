@@ -85,7 +85,7 @@ async def campaign(
                 await killer.strike()
                 if sys.stdout.isatty() or number % 20 == 19:
                     print(f"{number + 1} kills, {len(traffic.notes)} calls", flush=True)
-            await asyncio.sleep(1)
+            await asyncio.sleep(0.5)
             await settle(traffic, run)
             verdict = Verdict()
             await await_quiet(site, verdict)
@@ -115,6 +115,8 @@ async def await_quiet(site: Site, verdict: Verdict) -> None:
         left = {name: gauges.get(f"gateway_{name}") for name in GAUGES if gauges.get(f"gateway_{name}") != 0}
         dead = [one.name for one in site.journals() if not is_held(one)]
         wrong = f"left: {left}" if left else f"journals of dead processes: {dead}" if dead else ""
+        if not wrong and site.marked() < site.workers:
+            wrong = "not all workers were started again"
         if not wrong and (believed := await site.own_account()) != (stored := spent(site.database)):
             wrong = f"the gateway believes that {believed} were spent, and {stored} are stored"
     verdict.need(not wrong, wrong)

@@ -77,7 +77,7 @@ async def campaign(
             traffic = Traffic(site.port, site.key, users=users, seed=seed)
             run = asyncio.ensure_future(traffic.run())
             verdict = Verdict()
-            await asyncio.sleep(max(1.0, min(5.0, lock_s / 4)))
+            await asyncio.sleep(max(0.5, min(5.0, lock_s / 6)))
             before, began_s = site.resources(), time.monotonic()
             async with Lock(site.database):
                 await asyncio.sleep(lock_s)
@@ -89,7 +89,7 @@ async def campaign(
             if kill:
                 site.start()
                 await site.ready()
-            await asyncio.sleep(1)
+            await asyncio.sleep(0.5)
             await settle(traffic, run)
             await await_quiet(site, verdict)
             verdict.figures["seconds to end"] = round(await site.stop(), 2)

@@ -137,7 +137,7 @@ class Site:
         assert self._process is not None
         began = time.monotonic()
         async with asyncio.timeout(longest_s):
-            while not (self._marked() and await self.serves()):
+            while not (self.marked() and await self.serves()):
                 if not self.alive:
                     said = (self.folder / "log").read_text()[-1000:]
                     raise ChildProcessError(f"the gateway ended with {self._process.returncode}: {said}")
@@ -147,8 +147,9 @@ class Site:
             self.key = next(line.strip() for line in said if line.startswith("    "))
         return time.monotonic() - began
 
-    def _marked(self) -> bool:
-        return any((self.data / "metrics" / f"ready-{pid}").exists() for pid in self.serving())
+    def marked(self) -> int:
+        """How many of the processes that were started last have said that they serve."""
+        return sum((self.data / "metrics" / f"ready-{pid}").exists() for pid in self.serving())
 
     async def serves(self) -> bool:
         """Whether /readyz says so."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import logging
 import random
 import re
 import time
@@ -147,6 +148,7 @@ class Traffic:
 
     async def run(self) -> None:
         """Call until stopped."""
+        logging.getLogger("aiohttp.server").disabled = True  # the provider's: it minds clients that leave
         async with asyncio.TaskGroup() as users:
             for _ in range(self._users):
                 users.create_task(self._user())
