@@ -140,43 +140,63 @@ def _shape(tree: dict[str, Any], size: int) -> Shape:
     messages = list_in(tree, "messages")
     if not messages:
         refuse("messages")
+    system, images, audio, files = _parts(messages)
+    if _SHAPING.isdisjoint(tree):
+        return Shape(
+            body_bytes=size,
+            turns=len(messages),
+            images=images,
+            audio=audio,
+            files=files,
+            has_system=system > 0,
+        )
     outputs = (
         count_in(tree, "max_completion_tokens", MOST_OUTPUT),
         count_in(tree, "max_tokens", MOST_OUTPUT),
     )
-    parts = _parts(messages)
     return Shape(
         body_bytes=size,
         max_output=max((most for most in outputs if most is not None), default=None),
         choices=count_in(tree, "n", MOST_CHOICES) or 1,
         turns=len(messages),
         tools=len(list_in(tree, "tools")) + len(list_in(tree, "functions")),
-        images=parts["image_url"],
-        audio=parts["input_audio"],
-        files=parts["file"],
-        has_system=parts["system"] > 0,
+        images=images,
+        audio=audio,
+        files=files,
+        has_system=system > 0,
         structured=object_in(tree, "response_format").get("type") in _STRUCTURED,
         wants_usage=object_in(tree, "stream_options").get("include_usage") is True,
         wants_store=flag_in(tree, "store"),
     )
 
 
+_SHAPING: Final = frozenset(
+    {
+        "max_completion_tokens", "max_tokens", "n", "tools", "functions", "response_format",
+        "stream_options", "store",
+    }
+)  # fmt: skip
+"""Fields that say more of a call's shape than its messages."""
 _STRUCTURED: Final = ("json_schema", "json_object")
 _SYSTEM: Final = ("system", "developer")
 
 
-def _parts(messages: list[Any]) -> dict[str, int]:
-    """How many parts of the kinds that have a price of their own, and how many system messages."""
-    found = {"image_url": 0, "input_audio": 0, "file": 0, "system": 0}
+def _parts(messages: list[Any]) -> tuple[int, int, int, int]:
+    """System messages, and parts of the kinds that have a price of their own: images, sound, files."""
+    system = images = audio = files = 0
     for message in messages:
         if type(message) is not dict:
             refuse("messages")
         if message.get("role") in _SYSTEM:
-            found["system"] += 1
+            system += 1
         content = message.get("content")
         if type(content) is list:
             for part in content:
                 kind = part.get("type") if type(part) is dict else None
-                if type(kind) is str and kind in found:
-                    found[kind] += 1
-    return found
+                if kind == "image_url":
+                    images += 1
+                elif kind == "input_audio":
+                    audio += 1
+                elif kind == "file":
+                    files += 1
+    return system, images, audio, files

@@ -50,7 +50,8 @@ class Charges:
         for attempt in exchange.attempts:
             reading = self.reading(attempt, exchange.call)
             price = attempt.target.price
-            if reading.usage == NOTHING and not reading.asides:
+            used = reading.usage
+            if not (used.input or used.output or reading.asides) and used == NOTHING:
                 amount: Nanos | None = Nanos(0)
             elif price is None:
                 amount = None

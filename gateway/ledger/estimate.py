@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from gateway.content import Document, Purpose
-from gateway.contracts import Call
+from gateway.contracts import Call, Shape
 from gateway.ledger import parts
 from gateway.ledger.guess import StreamGuess as StreamGuess
 from gateway.ledger.guess import guess_tokens as guess_tokens
@@ -50,6 +50,9 @@ PICTURE_GUESS_TOKENS: Final = 1_000
 
 HOUR_MS: Final = 3_600_000
 
+REMEMBERED: Final = 4096
+"""Prices whose dearest rates are kept."""
+
 
 def bound_input(call: Call, *, image_tokens: int = 5_000, file_tokens: int = 100_000) -> int:
     """The most input tokens a call can have.
@@ -83,10 +86,69 @@ def most(
     if price is None:
         return None
     tree = call.body.open(Purpose.BOUND) if isinstance(call.body, Document) else {}
+    shape = call.shape
+    said = shape.max_output
+    output = said if said is not None else model_output if model_output is not None else ceiling_output
+    if (
+        call.kind in _WORDED
+        and _UNUSUAL.isdisjoint(tree)
+        and not (shape.images or shape.audio or shape.files or shape.tools)
+    ):
+        return _most_of_text(shape, price, output)
+    return _most_of_all(call, tree, price, output, image_tokens, file_tokens)
+
+
+_WORDED: Final = frozenset({PathKind.CHAT, PathKind.RESPONSES, PathKind.MESSAGES, PathKind.GENERATE})
+
+_UNUSUAL: Final = frozenset(
+    {*parts.HIDDEN, *parts.READING, "tools", "service_tier", "serviceTier", "speed", "inference_geo"}
+)
+"""Fields without which a call of text has the bound of its text alone."""
+
+_Steps = list[tuple[int, tuple[int, int, int] | None]]
+"""Above so many input tokens: the rate of a call, the dearest of tokens in and out; None: not all known."""
+
+_steps: Final[dict[int, tuple[Price, _Steps]]] = {}
+"""By the id of a price, which is kept beside so that no other can have its id: to hash one takes long."""
+
+
+def _most_of_text(shape: Shape, price: Price, output: int) -> Nanos | None:
+    """The same as _most_of_all for the common call: text in, text out, at the standard price."""
+    known = _steps.get(id(price))
+    if known is None:
+        if len(_steps) >= REMEMBERED:
+            _steps.clear()
+        known = _steps[id(price)] = (price, _steps_of(price.standard))
+    tokens = shape.body_bytes + FRAME_TOKENS
+    made = output * shape.choices if shape.choices > 1 else output
+    factor = price.standard.factor
+    highest = 0
+    for bound, rates in known[1]:
+        if tokens > bound:
+            if rates is None:
+                return None
+            alone, inward, outward = rates
+            bill = alone - (-(tokens * inward + made * outward) * factor.over // factor.under)
+            if bill > highest:
+                highest = bill
+    return Nanos(-(-highest // 1000))
+
+
+def _steps_of(scheme: Scheme) -> _Steps:
+    return [(bound, _dearest_rates(rates)) for bound, rates in ((-1, scheme.base), *scheme.steps)]
+
+
+def _dearest_rates(rates: Rates) -> tuple[int, int, int] | None:
+    if rates.input is None or rates.output is None:
+        return None
+    return rates.request, _dearest_inward(rates, False, False, False), _dearest_outward(rates)
+
+
+def _most_of_all(
+    call: Call, tree: Mapping[str, Any], price: Price, output: int, image_tokens: int, file_tokens: int
+) -> Nanos | None:
     own_tools = parts.provider_tools(tree)
     tokens = _bound(call, tree, own_tools, image_tokens, file_tokens)
-    said = call.shape.max_output
-    output = said if said is not None else model_output if model_output is not None else ceiling_output
     highest = 0
     for scheme in _schemes(tree, price):
         if scheme is None:

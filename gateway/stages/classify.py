@@ -46,4 +46,6 @@ def _checked(labels: Labels) -> Labels:
     confidence = labels.confidence
     if type(confidence) is not int or not 0 <= confidence <= SURE:
         raise ValueError("confidence is a number from 0 to 1000")
+    if type(labels) is Labels and type(labels.task) is type(labels.classifier) is Slug:
+        return labels
     return Labels(task=Slug(labels.task), confidence=confidence, classifier=Slug(labels.classifier))

@@ -299,3 +299,55 @@ def test_sound_in_and_out_is_not_guessed_in_tokens() -> None:
 
 def test_odd_text_does_not_stop_a_guess() -> None:
     assert guess_input(call({"messages": [{"content": "\u2028\n"}]})) >= 1
+
+
+# --- the quick way ------------------------------------------------------------------------------------------
+
+RATE = st.none() | st.integers(0, 10**9)
+RATES = st.builds(
+    Rates,
+    input=RATE,
+    output=RATE,
+    cached=RATE,
+    write_5m=RATE,
+    write_1h=RATE,
+    reasoning=RATE,
+    output_audio=RATE,
+    request=st.integers(0, 10**9),
+)
+
+
+@given(
+    RATES,
+    st.lists(st.tuples(st.integers(0, 10**6), RATES), max_size=2, unique_by=lambda one: one[0]),
+    st.builds(Factor, over=st.integers(1, 9), under=st.integers(1, 9)),
+    st.sampled_from((PathKind.CHAT, PathKind.RESPONSES, PathKind.MESSAGES, PathKind.GENERATE)),
+    st.integers(0, 10**6),
+    st.integers(0, 128),
+    st.integers(0, 10**6),
+)
+def test_a_call_of_text_has_the_bound_that_the_exact_way_finds(
+    base: Rates,
+    steps: list[tuple[int, Rates]],
+    factor: Factor,
+    kind: PathKind,
+    size: int,
+    choices: int,
+    output: int,
+) -> None:
+    ordered = tuple(sorted(steps, key=lambda step: step[0]))
+    price = Price(version=V, standard=Scheme(base=base, steps=ordered, factor=factor))
+    one = call({"messages": [], "temperature": 1}, kind, body_bytes=size, choices=choices, max_output=output)
+    tree = {"messages": [], "temperature": 1}
+    exact = estimate._most_of_all(one, tree, price, output, 5_000, 100_000)
+    assert most(one, price) == most(one, price) == exact
+
+
+def test_of_many_prices_only_the_latest_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimate, "REMEMBERED", 3)
+    estimate._steps.clear()
+    for rate in range(1, 9):
+        price = Price(version=V, standard=Scheme(base=Rates(input=rate * 1000, output=rate * 1000)))
+        one = call(max_output=0)
+        assert most(one, price) == rate * (one.shape.body_bytes + FRAME)
+    assert len(estimate._steps) <= 3
