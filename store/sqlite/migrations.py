@@ -36,16 +36,20 @@ RULED_COLUMNS: Final = frozenset({("keys", "digest"), ("scopes", "value")})
 """Text columns with a rule of their own: 64 hex digits; a name, a pattern, a network or hours."""
 
 
-# The four makers of columns are as frozen as the steps that use them. Lists of values are written out
-# with "or", because SQLite builds a table for each "in" of each row; null is looked for first for the
-# same reason: these rules are half of what storing a record costs.
+# The makers of columns are as frozen as the steps that use them. Lists of values are written out with
+# "or", because SQLite builds a table for each "in" of each row, and null is looked for first for the same
+# reason: these rules are half of what storing a record costs. To look at each character costs the most,
+# so what may stand there is told in as few ranges as there are (- to :, @ to Z), what a name begins with
+# is found by comparing (+ < - and @ < A), and columns that mostly hold one of a few names know those.
 
 
-def _slug(column: str, null: bool = False) -> str:
+def _slug(column: str, null: bool = False, mostly: str = "") -> str:
     rule = (
-        f"{column} glob '[A-Za-z0-9._:/-]*' and {column} not glob '*[^A-Za-z0-9._:/@+-]*'"
+        f"{column} >= '-' and ({column} < '@' or {column} >= 'A') and {column} not glob '*[^--:@-Z_a-z+]*'"
         f" and length(cast({column} as blob)) <= 128 and instr(cast({column} as blob), x'00') = 0"
     )
+    if mostly:
+        rule = " or ".join([*(f"{column} = '{name}'" for name in mostly.split()), rule])
     return (
         f"{column} text check ({column} is null or {rule})"
         if null
@@ -63,7 +67,7 @@ def _one_of(column: str, values: str) -> str:
 
 
 def _counts(columns: str) -> str:
-    return ", ".join(f"{column} integer not null" for column in columns.split())
+    return ", ".join(f"{column} integer not null default 0" for column in columns.split())
 
 
 _M001_ACCOUNTS: Final = (
@@ -96,12 +100,14 @@ _M001_ACCOUNTS: Final = (
     ) strict, without rowid""",
 )
 
+_DIALECTS: Final = "openai_chat openai_responses anthropic_messages gemini"
+
 _M002_RECORDS: Final = (
     f"""create table records (
         {_slug("id")}, at integer not null,
         {_slug("org", null=True)}, {_slug("project", null=True)}, {_slug("key_id", null=True)},
         {_slug("feature", null=True)}, {_slug("environment", null=True)}, {_slug("customer", null=True)},
-        {_slug("session", null=True)}, {_slug("dialect", null=True)},
+        {_slug("session", null=True)}, {_slug("dialect", null=True, mostly=_DIALECTS)},
         {
         _one_of(
             "path_kind",
@@ -111,7 +117,8 @@ _M002_RECORDS: Final = (
     },
         {_slug("model_requested", null=True)}, {_slug("model_routed", null=True)},
         {_slug("provider", null=True)}, {_slug("credential", null=True)}, {_slug("tier", null=True)},
-        {_slug("route_reason", null=True)}, {_slug("task", null=True)}, task_confidence integer,
+        {_slug("route_reason", null=True, mostly="requested")}, {_slug("task", null=True, mostly="other")},
+        task_confidence integer,
         attempts integer not null, {_flag("stream")}, status integer not null,
         {_one_of("outcome", "ok client_closed upstream_error refused failed interrupted")},
         {_slug("error_code", null=True)},

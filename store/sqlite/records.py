@@ -1,10 +1,12 @@
 """Rows of records: added in batches, summed, exported."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from itertools import chain
+from operator import attrgetter
 from typing import Any, Final
 
+import aiosqlite
 import orjson
 
 from gateway.contracts import Span, StoreError
@@ -17,20 +19,35 @@ from gateway.usage import Nanos
 PAGE: Final = 1_000
 
 _COLUMNS: Final = ", ".join(NAMES)
-# Only a repeated id is passed over in silence; "or ignore" would also swallow what the schema refuses.
-_ROW: Final = f"({', '.join('?' * len(NAMES))})"
-_AT_ONCE: Final = 100
+
+RARE: Final = (
+    "feature", "environment", "customer", "session", "tier", "error_code",
+    "tokens_cache_write_5m", "tokens_cache_write_1h", "tokens_input_audio", "tokens_cached_audio",
+    "tokens_input_image", "tokens_output_audio", "tokens_output_image",
+    "units_searches", "units_tools", "units_characters", "units_audio_ms", "units_images",
+    "saved_routing_nanos", "saved_downgrade_nanos", "saved_cache_nanos", "queue_us",
+)  # fmt: skip
+"""Columns that most records leave at their default, which the schema has too: to bind them costs as much
+as to bind the others."""
+
+_rare: Final[Callable[[Record], tuple[Any, ...]]] = attrgetter(*RARE)
+_DEFAULTS: Final = _rare(Record(id=Slug("none"), at=0))
+_USUAL: Final = tuple(name for name in NAMES if name not in RARE)
+_usual: Final[Callable[[Record], tuple[Any, ...]]] = attrgetter(*_USUAL)
+
+_AT_ONCE: Final = (100, 10, 1)
 """Rows of one statement: between two statements SQLite's module gives other threads a turn, and to get
 the turn back costs as much as a row."""
 
 
-def _insert(rows: int) -> str:
-    places = ", ".join([_ROW] * rows)
-    return f"insert into records ({_COLUMNS}) values {places} on conflict (id) do nothing"  # noqa: S608
+def _insert(columns: Sequence[str], rows: int) -> str:
+    # Only a repeated id is passed over in silence; "or ignore" would also swallow what the schema refuses.
+    places = ", ".join([f"({', '.join('?' * len(columns))})"] * rows)
+    return f"insert into records ({', '.join(columns)}) values {places} on conflict (id) do nothing"  # noqa: S608
 
 
-_ADD: Final = _insert(1)
-_ADD_MANY: Final = _insert(_AT_ONCE)
+_ADD_USUAL: Final = tuple((rows, _insert(_USUAL, rows)) for rows in _AT_ONCE)
+_ADD: Final = tuple((rows, _insert(NAMES, rows)) for rows in _AT_ONCE)
 _LAST: Final = "select coalesce(max(rowid), 0) from records"
 _SPEND: Final = (
     "insert into spent select key_id, sum(cost_nanos) from records"
@@ -55,12 +72,11 @@ class SqliteRecords:
         """
         async with self._database.transaction() as db:
             ((last,),) = await db.execute_fetchall(_LAST)
-            whole = len(records) - len(records) % _AT_ONCE
-            added = 0
-            if whole:
-                added += (await db.executemany(_ADD_MANY, _joined(records[:whole]))).rowcount
-            if whole < len(records):
-                added += (await db.executemany(_ADD, _rows(records[whole:]))).rowcount
+            usual: list[Record] = []
+            others: list[Record] = []
+            for record in records:
+                (usual if _rare(record) == _DEFAULTS else others).append(record)
+            added = await _add(db, usual, _ADD_USUAL, _usual) + await _add(db, others, _ADD, VALUES)
             if added:
                 # New rows come behind the last one: nobody else writes in between.
                 await db.execute(_SPEND, (last,))
@@ -111,15 +127,31 @@ class SqliteRecords:
         return {Slug(key_id): Nanos(nanos) for key_id, nanos in rows}
 
 
-def _rows(records: Sequence[Record]) -> Iterator[Row]:
+async def _add(
+    db: aiosqlite.Connection,
+    records: Sequence[Record],
+    statements: Sequence[tuple[int, str]],
+    values: Callable[[Record], tuple[Any, ...]],
+) -> int:
+    """Add records by statements of so many rows each, largest first; how many were not there before."""
+    added = begin = 0
+    for rows, statement in statements:
+        end = len(records) - (len(records) - begin) % rows
+        if end > begin:
+            joined = _joined(records[begin:end], rows, values)
+            added += (await db.executemany(statement, joined)).rowcount
+        begin = end
+    return added
+
+
+def _joined(
+    records: Sequence[Record], rows: int, values: Callable[[Record], tuple[Any, ...]]
+) -> Iterator[Row]:
     # A generator, so that the rows are made in the connection's thread; and through JSON, which makes
     # plain texts of names, because SQLite's module asks each other type at length how to store it.
-    yield from orjson.loads(orjson.dumps([VALUES(record) for record in records]))
-
-
-def _joined(records: Sequence[Record]) -> Iterator[Row]:
-    for start in range(0, len(records), _AT_ONCE):
-        yield tuple(chain.from_iterable(_rows(records[start : start + _AT_ONCE])))
+    for start in range(0, len(records), rows):
+        made = orjson.loads(orjson.dumps([values(record) for record in records[start : start + rows]]))
+        yield tuple(chain.from_iterable(made))
 
 
 def _within(span: Span) -> tuple[str, list[object]]:

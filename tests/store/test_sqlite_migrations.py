@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.records import NAMES
+from gateway.names import is_name
+from gateway.records import NAMES, VALUES, restore
 from gateway.store.sqlite.migrations import MIGRATIONS, RULED_COLUMNS, SLUG_COLUMNS
+from gateway.store.sqlite.records import RARE
+from tests.sample_records import a_record
 
 SENTENCES = [
     "two words",
@@ -117,6 +120,30 @@ def test_sealed_keys_have_their_size(db: sqlite3.Connection, column: str, value:
 
 def test_the_columns_of_records_are_the_fields_of_a_record(db: sqlite3.Connection) -> None:
     assert tuple(name for table, name, _ in columns(db) if table == "records") == NAMES
+
+
+def test_the_rare_columns_have_the_defaults_of_a_record(db: sqlite3.Connection) -> None:
+    usual = {name: value for name, value in zip(NAMES, VALUES(a_record()), strict=True) if name not in RARE}
+    row = {name: str(value) if isinstance(value, str) else value for name, value in usual.items()}
+    db.execute(
+        f"insert into records ({', '.join(row)}) values ({', '.join('?' * len(row))})", tuple(row.values())
+    )
+    assert restore(db.execute(f"select {', '.join(NAMES)} from records").fetchone()) == a_record()
+
+
+# What may not stand at the beginning, and what may not stand at all, each character from 0 to 255.
+@pytest.mark.parametrize("column", ["org", "dialect", "route_reason", "task"])
+def test_a_name_has_the_characters_of_a_slug(db: sqlite3.Connection, column: str) -> None:
+    values = dict(zip(NAMES, VALUES(a_record()), strict=True))
+    row = {name: str(value) if isinstance(value, str) else value for name, value in values.items()}
+    insert = f"insert into records ({', '.join(row)}) values ({', '.join('?' * len(row))})"
+    for text in [form.format(chr(code)) for code in range(256) for form in ("{}", "{}a", "a{}", "a{}a")]:
+        if is_name(text):
+            db.execute(insert, tuple((row | {column: text}).values()))
+            db.execute("delete from records")
+        else:
+            with pytest.raises(sqlite3.IntegrityError):
+                db.execute(insert, tuple((row | {column: text}).values()))
 
 
 def test_a_span_of_records_is_found_by_an_index(db: sqlite3.Connection) -> None:
