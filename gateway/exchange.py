@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from gateway.content import Content, Secret
@@ -20,10 +21,19 @@ class Fact(Generic[T]):
     __slots__ = ()
 
     def __set_name__(self, owner: type, name: str) -> None:
-        # A property whose reader names its slot is twice as quick as a descriptor that is told which.
-        known: dict[str, Any] = {}
-        exec(_FACT.format(name=name), known)  # noqa: S102 - names of fields only
-        setattr(owner, name, property(known["read"], known["fill"]))
+        slot = owner.__dict__["_" + name]
+        look, put = slot.__get__, slot.__set__
+
+        def fill(exchange: "Exchange", value: T) -> None:
+            try:
+                look(exchange)
+            except AttributeError:
+                put(exchange, value)
+            else:
+                raise LookupError(f"{name} was filled before")
+
+        # Read in C; a slot that is not filled yet ends in Exchange.__getattr__.
+        setattr(owner, name, property(attrgetter("_" + name), fill))
 
     if TYPE_CHECKING:  # what the property does
 
@@ -31,18 +41,8 @@ class Fact(Generic[T]):
         def __set__(self, exchange: "Exchange", value: T) -> None: ...
 
 
-_FACT: Final = """
-def read(exchange):
-    try:
-        return exchange._{name}
-    except AttributeError:
-        raise LookupError("{name} is not known yet") from None
-
-def fill(exchange, value):
-    if hasattr(exchange, "_{name}"):
-        raise LookupError("{name} was filled before")
-    exchange._{name} = value
-"""
+class NotKnown(AttributeError, LookupError):
+    """A fact was read before the stage that fills it."""
 
 
 @quick
@@ -155,6 +155,12 @@ class Exchange:
         self.error: GatewayError | None = None
         self.sent_ns: int | None = None
         self.first_byte_ns: int | None = None
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Called for what is not there: a fact that no stage has filled."""
+            raise NotKnown(f"{name.removeprefix('_')} is not known yet")
 
     def known(self, fact: str) -> Any:
         """A fact's value, or None when no stage has filled it: for the record, which is always made."""

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from gateway import app, config
+from gateway import app, config, opening
 from gateway.accounts import keys, tree
 from gateway.content import Purpose
 from gateway.contracts import Span, Store
@@ -41,7 +41,7 @@ class Installation:
 
     async def start(self) -> None:
         """Prepare the folder and serve."""
-        first = await app.prepare(self.config)
+        first = await opening.prepare(self.config)
         self.app = app.App(self.config, worker=self.worker)
         await self.app.start()
         self.key = first.open(Purpose.AUTH) if first is not None else await self.make_key("test")
@@ -68,7 +68,7 @@ class Installation:
     @property
     def admin_token(self) -> str:
         """What the admin listener asks for."""
-        return app.admin_token(self.config).open(Purpose.AUTH)
+        return opening.admin_token(self.config).open(Purpose.AUTH)
 
     @property
     def store(self) -> Store:
@@ -79,7 +79,7 @@ class Installation:
         """A new key below the default project, usable at once; scopes by their names."""
         _, clear = await keys.create_key(
             self.store,
-            app.load_master_key(self.config).pepper,
+            opening.load_master_key(self.config).pepper,
             tree.DEFAULT_PROJECT_ID,
             Slug(name),
             [(Slug(what), value) for what, value in scopes.items()],

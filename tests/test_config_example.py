@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from gateway import app, config
+from gateway import config, rehearsal
 from gateway.config import Config
 
 ROOT = Path(__file__).parent.parent
@@ -51,7 +51,7 @@ def test_the_values_shown_are_the_defaults() -> None:
 
 
 async def test_the_example_can_be_served() -> None:
-    await app.try_out(config.parse(tomllib.loads(TEXT), "example", {}))
+    await rehearsal.try_out(config.parse(tomllib.loads(TEXT), "example", {}))
 
 
 async def test_the_starter_is_a_configuration_too() -> None:
@@ -62,4 +62,4 @@ async def test_the_starter_is_a_configuration_too() -> None:
         for line in text.splitlines()
         if " = " in line or line.startswith(("[", "# ["))
     )
-    await app.try_out(config.parse(tomllib.loads(plain), "starter", {}))
+    await rehearsal.try_out(config.parse(tomllib.loads(plain), "starter", {}))

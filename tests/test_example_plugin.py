@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from gateway import app, config, plugins
+from gateway import config, plugins, rehearsal
 from gateway.config import ConfigError
 from tests.installation import Installation
 from tests.process import Process
@@ -305,7 +305,7 @@ async def test_a_plugin_that_cannot_be_made_is_a_mistake_in_the_configuration(
 ) -> None:
     with rogue(tmp_path / "site", "rogue-broken", point):
         with pytest.raises(ConfigError) as refusal:
-            await app.try_out(config.parse(tree, "test", {}))
+            await rehearsal.try_out(config.parse(tree, "test", {}))
         [problem] = refusal.value.problems
     assert problem.startswith(place)
     assert "canary" not in problem

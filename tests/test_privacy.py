@@ -74,7 +74,7 @@ OPENS = {
         "gateway/accounts/scopes.py": "an address is held against a key's networks",
         "gateway/accounts/vault.py": "",
         "gateway/admin/api.py": "the admin token is compared",
-        "gateway/app.py": "the admin token's length is checked",
+        "gateway/opening.py": "the admin token's length is checked",
         "gateway/commands/key.py": "a new key is shown once",
         "gateway/commands/selfcheck.py": "the check calls with a key of its own",
         "gateway/commands/serve.py": "the first key is shown once",
@@ -100,7 +100,8 @@ CATCHES_ALL = {
 WRITES = {
     "gateway/accounts/master_key.py": "the master key's file",
     "gateway/accounts/rotation.py": "a lock",
-    "gateway/app.py": "the admin token's file; an empty file that says a worker is ready",
+    "gateway/app.py": "an empty file that says a worker is ready",
+    "gateway/opening.py": "the admin token's file",
     "gateway/cli.py": "the null device, when whoever read our output has left",
     "gateway/commands/serve.py": "the configuration that init writes",
     "gateway/ledger/journal.py": "records",
@@ -150,7 +151,7 @@ OPERATORS = frozenset({
 
 PROGRAM = {
     "gateway/content.py": {"type(self).__name__"},
-    "gateway/exchange.py": {"self._name"},
+    "gateway/exchange.py": {"name", "name.removeprefix('_')"},
     "gateway/log.py": {"name"},
     "gateway/records.py": {"name"},
     "gateway/usage.py": {"name", "_wrong(values)"},

@@ -5,7 +5,7 @@ import asyncio
 import sys
 from typing import Any
 
-from gateway import app
+from gateway import opening, rehearsal
 from gateway.commands import key, node, provider, setting
 from gateway.commands.desk import Desk, Place, perform
 from gateway.names import Slug
@@ -24,14 +24,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _run(arguments: argparse.Namespace) -> int:
     config = setting.load_config(arguments)
-    await app.safe_master_key(config)
-    store = await app.open_store(config)
+    await opening.safe_master_key(config)
+    store = await opening.open_store(config)
     try:
         desk = Desk(
             store=store,
-            source=app.master_key_source(config),
+            source=opening.master_key_source(config),
             places={
-                name: Place(Slug(host), configured) for name, host, configured in app.provider_hosts(config)
+                name: Place(Slug(host), configured)
+                for name, host, configured in rehearsal.provider_hosts(config)
             },
             say=print,
             complain=lambda text: print(text, file=sys.stderr),

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import orjson
 
-from gateway import app, flow
 from gateway import config as configuration
+from gateway import flow, opening, rehearsal
 from gateway.accounts.master_key import MasterKeyError
 from gateway.commands import setting
 from gateway.config import Config, ConfigError, LiteralSecret, SecretRef
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     config, problems = _read(path)
     if config is not None:
         try:
-            asyncio.run(app.try_out(config))
+            asyncio.run(rehearsal.try_out(config))
         except ConfigError as error:
             problems += [setting.in_file(path, problem) for problem in error.problems]
         told = [*flow.blocked_places(config), *_master_key(config)]
@@ -88,7 +88,7 @@ def _master_key(config: Config) -> list[str]:
     if isinstance(source, LiteralSecret) or source.read() is None:
         return []
     try:
-        app.load_master_key(config)
+        opening.load_master_key(config)
     except MasterKeyError as error:
         return [f"secrets.master_key: {error}"]
     return []

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from gateway import app, explain, plugins
+from gateway import explain, plugins, rehearsal
 from gateway.clock import SystemClock
 from gateway.commands import setting
 from gateway.config import ConfigError
@@ -81,7 +81,9 @@ def run_explain(arguments: argparse.Namespace) -> int:
         raise ConfigError(["standard input: is no JSON object; give the request's body"])
     if arguments.key is not None and not is_name(arguments.key):
         raise ConfigError(["--key: takes the id of a key, not the key itself: see gateway key list"])
-    answer = asyncio.run(app.dry_run(setting.load_config(arguments), body, arguments.dialect, arguments.key))
+    answer = asyncio.run(
+        rehearsal.dry_run(setting.load_config(arguments), body, arguments.dialect, arguments.key)
+    )
     print(orjson.dumps(answer).decode() if arguments.json else explain.as_text(answer))
     return setting.GOOD
 

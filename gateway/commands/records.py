@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from gateway import app
+from gateway import opening
 from gateway.clock import SystemClock
 from gateway.commands import setting
 from gateway.config import Config, ConfigError
@@ -79,7 +79,7 @@ NAMES = tuple(field.name for field in fields(Record))
 
 
 async def _sums(config: Config, span: Span, by: list[str]) -> list[dict[str, Any]]:
-    store = await app.open_store(config)
+    store = await opening.open_store(config)
     try:
         return await store.records.sums(span, by)
     finally:
@@ -87,7 +87,7 @@ async def _sums(config: Config, span: Span, by: list[str]) -> list[dict[str, Any
 
 
 async def _export(config: Config, span: Span, write: Callable[[dict[str, Any]], None]) -> None:
-    store = await app.open_store(config)
+    store = await opening.open_store(config)
     try:
         async for record in store.records.export(span):
             write(row(record))

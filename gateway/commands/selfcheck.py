@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from gateway import app
+from gateway import opening
 from gateway.accounts import keys, tree
 from gateway.commands import setting
 from gateway.config import Config
@@ -109,8 +109,8 @@ class Report:
 async def _check(config: Config, calls: int) -> Report:
     since_ns = time.time_ns() - 10**9  # a file system may date to a coarse clock
     report = Report(Search(Canary()), planted=self_test())
-    master = app.load_master_key(config)
-    store = await app.open_store(config)
+    master = opening.load_master_key(config)
+    store = await opening.open_store(config)
     try:
         project = await tree.ensure_root(store)
         expires_ms = since_ns // 10**6 + KEY_LIFE_MS
@@ -172,7 +172,7 @@ async def _search(config: Config, report: Report, since_ns: int) -> None:
 
 async def _pages(config: Config, canary: Canary) -> Any:
     door = places.door(config.server.admin_listen, None)
-    token = app.admin_token(config).open(Purpose.AUTH)
+    token = opening.admin_token(config).open(Purpose.AUTH)
     for path, sent in _page_requests(config.server.admin_listen, token, canary):
         answer = await send(door, Case(name=path, sent=sent))
         yield f"admin {path}", answer

@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from gateway import app, log, workers
+from gateway import app, log, opening, rehearsal, workers
 from gateway.commands import setting
 from gateway.config import Config, ConfigError
 from gateway.content import Purpose, Secret
@@ -43,14 +43,14 @@ def run_serve(arguments: argparse.Namespace) -> int:
 
 def _start(config: Config, path: Path | None, arguments: argparse.Namespace) -> int:
     if arguments.worker is None:
-        asyncio.run(app.try_out(config))
+        asyncio.run(rehearsal.try_out(config))
         taken = _taken(config)
         if taken is not None:
             print(taken, file=sys.stderr)
             return setting.FAILED
         if config.server.workers == 1:
             return _run(config)(app.serve(config, path, 0, workers.Doors(), _greet))
-        first = asyncio.run(app.prepare(config))
+        first = asyncio.run(opening.prepare(config))
         if first is not None:
             _greet(config, first)
         return workers.supervise(config, path)
@@ -70,7 +70,7 @@ def run_init(arguments: argparse.Namespace) -> int:
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
     config = Config()
-    app.load_master_key(config, make=True)
+    opening.load_master_key(config, make=True)
     print(f"wrote {path} and the master key {config.secrets.master_key.file}")  # type: ignore[union-attr]
     return setting.GOOD
 

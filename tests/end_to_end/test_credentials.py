@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway import app
+from gateway import opening
 from gateway.accounts import rotation
 from gateway.accounts.vault import host_of
 from gateway.content import Secret
@@ -167,9 +167,9 @@ async def test_a_stored_key_goes_to_no_other_host_than_the_one_it_was_stored_for
 async def store_key(stand: Stand, key: str, url: str | None = None) -> None:
     """As `provider set-key` does, over a connection of its own."""
     config = stand.gateway.config
-    store = await app.open_store(config)
+    store = await opening.open_store(config)
     try:
-        source = app.master_key_source(config)
+        source = opening.master_key_source(config)
         host = host_of(url or stand.upstream.openai)
         await rotation.set_key(store.secrets, source, Slug("openai"), 1, host, Secret(key))
     finally:

@@ -95,7 +95,7 @@ def code_of(dialect: str, body: Any) -> str:
 
 
 async def ask(stand: Stand, dialect: str, model: str | None = None, **options: Any) -> tuple[int, str, Any]:
-    """One call: status, our code (the finer one of the header, told in the body as documented), the answer."""
+    """One call: status, our finer code (the body tells the documented one), and the answer."""
     model = model or MODELS[dialect]
     body = options.pop("body", CONTENT[dialect](model))
     answer = await stand.ask(PATHS[dialect].format(model), body, **options)

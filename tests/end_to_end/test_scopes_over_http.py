@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway import app
+from gateway import opening
 from gateway.accounts import keys
 from gateway.clock import SystemClock
 from gateway.content import Purpose
@@ -186,7 +186,7 @@ async def statuses(stand: Stand, *presented: str) -> list[int]:
 
 async def revoke(stand: Stand, name: str) -> None:
     """As `key revoke` does, over a connection of its own."""
-    store = await app.open_store(stand.gateway.config)
+    store = await opening.open_store(stand.gateway.config)
     try:
         rows = (await store.accounts.load()).keys
         row = next(row for row in rows if row.name == name)
@@ -199,7 +199,7 @@ async def rotate(stand: Stand, name: str, grace_ms: int) -> str:
     """As `key rotate` does; the new key in clear."""
     config = stand.gateway.config
     row = next(row for row in (await stand.gateway.store.accounts.load()).keys if row.name == name)
-    pepper = app.load_master_key(config).pepper
+    pepper = opening.load_master_key(config).pepper
     _, clear = await keys.rotate_key(stand.gateway.store, pepper, row, grace_ms, clock=SystemClock())
     await stand.gateway.app.refresh_accounts()
     return clear.open(Purpose.AUTH)

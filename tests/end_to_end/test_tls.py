@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gateway import app, config
+from gateway import config, rehearsal
 from gateway.config import ConfigError
 from tests.installation import Installation
 
@@ -117,4 +117,4 @@ async def test_a_certificate_that_cannot_be_used_is_told_before_the_start(
         if value is not None
     }
     with pytest.raises(ConfigError, match=said):
-        await app.try_out(config.parse({"server": server}, "test", {}))
+        await rehearsal.try_out(config.parse({"server": server}, "test", {}))

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from gateway import app
+from gateway import opening
 from gateway.commands.desk import Desk, perform
 from tests.conftest import Start
 from tests.end_to_end.stand import CLAUDE, LLAMA, OPENAI, Answered, Stand, user
@@ -29,14 +29,14 @@ async def office_of(installation: Installation, at_once: bool = True) -> AsyncIt
     Args:
         at_once: have the installation look at the store after each, rather than at its own time.
     """
-    store = await app.open_store(installation.config)
+    store = await opening.open_store(installation.config)
 
     async def run(*words: str) -> str:
         said: list[str] = []
         complaints: list[str] = []
         desk = Desk(
             store=store,
-            source=app.master_key_source(installation.config),
+            source=opening.master_key_source(installation.config),
             places={},
             say=said.append,
             complain=complaints.append,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gateway import app, config
+from gateway import config, opening, rehearsal, wiring
 from gateway.accounts.master_key import MasterKeyError
 from gateway.app import App
 from gateway.config import Config, ConfigError
@@ -45,7 +45,7 @@ def tree(folder: Path, **tables: Any) -> Config:
 
 async def test_the_first_start_makes_everything_for_its_owner_only_and_one_key(tmp_path: Path) -> None:
     made = tree(tmp_path)
-    first = await app.prepare(made)
+    first = await opening.prepare(made)
     assert first is not None
     assert first.open(Purpose.AUTH).startswith("tg_")
     for name in ("master.key", "admin.token", "gateway.db"):
@@ -53,21 +53,21 @@ async def test_the_first_start_makes_everything_for_its_owner_only_and_one_key(t
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
     clear = first.open(Purpose.AUTH).encode()
     assert all(clear not in path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file())
-    assert await app.prepare(made) is None
+    assert await opening.prepare(made) is None
 
 
 async def test_a_lost_master_key_is_told_and_not_replaced(tmp_path: Path) -> None:
     made = tree(tmp_path)
-    await app.prepare(made)
+    await opening.prepare(made)
     (tmp_path / "data" / "master.key").unlink()
     with pytest.raises(ConfigError, match=r"master\.key is missing, but the store holds keys"):
-        await app.prepare(made)
+        await opening.prepare(made)
     assert not (tmp_path / "data" / "master.key").exists()
 
 
 async def test_a_master_key_in_the_file_itself_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="never the key itself") as refusal:
-        await app.try_out(tree(tmp_path, secrets={"master_key": "canary"}))
+        await rehearsal.try_out(tree(tmp_path, secrets={"master_key": "canary"}))
     assert "canary" not in str(refusal.value)
 
 
@@ -77,9 +77,9 @@ async def test_a_master_key_in_a_variable_makes_no_file(
     made = tree(tmp_path, secrets={"master_key": {"env": "SOME_MASTER_KEY"}})
     monkeypatch.delenv("SOME_MASTER_KEY", raising=False)
     with pytest.raises(MasterKeyError):
-        await app.prepare(made)
+        await opening.prepare(made)
     monkeypatch.setenv("SOME_MASTER_KEY", base64.b64encode(os.urandom(32)).decode())
-    assert await app.prepare(made) is not None
+    assert await opening.prepare(made) is not None
     assert not (tmp_path / "data" / "master.key").exists()
 
 
@@ -88,7 +88,7 @@ def test_an_admin_token_that_can_be_guessed_is_refused(tmp_path: Path, token: st
     file = tmp_path / "token"
     file.write_text(token)
     with pytest.raises(ConfigError, match=r"admin\.token"):
-        app.admin_token(tree(tmp_path, admin={"token": {"file": str(file)}}), make=True)
+        opening.admin_token(tree(tmp_path, admin={"token": {"file": str(file)}}), make=True)
 
 
 # --- starts that fail
@@ -110,7 +110,7 @@ async def test_a_start_that_fails_leaves_nothing_open(
     tmp_path: Path, tables: dict[str, Any], error: type[Exception]
 ) -> None:
     good = tree(tmp_path)
-    await app.prepare(good)
+    await opening.prepare(good)
     before = set(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())
     process = App(tree(tmp_path, **tables))
     with pytest.raises(error):
@@ -125,7 +125,7 @@ async def test_a_start_that_fails_leaves_nothing_open(
 
 async def test_closing_twice_or_before_the_start_is_no_error(tmp_path: Path) -> None:
     await App(tree(tmp_path)).close()
-    await app.prepare(tree(tmp_path))
+    await opening.prepare(tree(tmp_path))
     process = App(tree(tmp_path))
     await process.start()
     await process.close()
@@ -142,14 +142,14 @@ async def test_one_port_gives_up_what_another_installation_has(tmp_path: Path) -
         taken.listen()
         where = f"127.0.0.1:{taken.getsockname()[1]}"
         made = tree(tmp_path, server={"listen": where, "admin_listen": "127.0.0.1:0"})
-        await app.prepare(made)
+        await opening.prepare(made)
         with pytest.raises(ConfigError, match=f"server.listen: {where} cannot be listened on"):
             await App(made).start()
 
 
 async def test_two_installations_in_one_folder_share_the_store_and_not_the_journal(tmp_path: Path) -> None:
     made = tree(tmp_path)
-    await app.prepare(made)
+    await opening.prepare(made)
     one, other = App(made), App(made, worker=1)
     await one.start()
     await other.start()
@@ -205,18 +205,18 @@ def test_what_is_shown_of_a_configuration_holds_no_secret(tmp_path: Path) -> Non
         providers={"openai": {"api_key": "sk-canary", "api_keys": ["sk-canary-2", {"env": "VARIABLE"}]}},
         admin={"token": "canary-admin-token"},
     )
-    shown = app.shown(made)
+    shown = wiring.shown(made)
     assert "canary" not in str(shown) + repr(made)
     assert shown["providers"]["openai"]["api_keys"] == ["<secret>", {"env": "VARIABLE", "file": None}]
 
 
 async def test_a_dry_run_is_made_for_a_key_or_for_anyone(tmp_path: Path) -> None:
     made = tree(tmp_path)
-    await app.prepare(made)
+    await opening.prepare(made)
     body = {"model": "echo-1", "messages": [{"role": "user", "content": "Hello"}]}
-    assert (await app.dry_run(made, body, "openai_chat", None))["error"] is None
+    assert (await rehearsal.dry_run(made, body, "openai_chat", None))["error"] is None
     with pytest.raises(ConfigError, match="no usable key has this id"):
-        await app.dry_run(made, body, "openai_chat", "key-1")
+        await rehearsal.dry_run(made, body, "openai_chat", "key-1")
 
 
 def test_all_problems_of_a_configuration_are_told_together(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_all_problems_of_a_configuration_are_told_together(tmp_path: Path) -> No
         routes={"auto": {"use": "fixed", "target": "no-such"}},
     )
     with pytest.raises(ConfigError) as refusal:
-        asyncio.run(app.try_out(made))
+        asyncio.run(rehearsal.try_out(made))
     told = "\n".join(refusal.value.problems)
     for place in (
         "routes.auto", "store.no_such_key", "secrets.master_key", "server.tls_certificate",
