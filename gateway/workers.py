@@ -51,8 +51,11 @@ class Doors:
     @classmethod
     def inherited(cls, calls: str, admin: str) -> "Doors":
         """The sockets behind the descriptors' numbers that a command line names, such as "5,6"."""
-        return cls(*(tuple(socket.socket(fileno=int(one)) for one in text.split(",") if one)
-                     for text in (calls, admin)))  # fmt: skip
+        doors = cls(*(tuple(socket.socket(fileno=int(one)) for one in text.split(",") if one)
+                      for text in (calls, admin)))  # fmt: skip
+        for one in (*doors.calls, *doors.admin):
+            one.set_inheritable(False)  # they were handed to this process, and go no further
+        return doors
 
     @property
     def numbers(self) -> tuple[list[int], list[int]]:

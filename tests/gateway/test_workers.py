@@ -60,8 +60,11 @@ def test_addresses_of_both_families_can_be_bound() -> None:
 def test_sockets_are_handed_on_by_their_numbers() -> None:
     calls, admin = bind("127.0.0.1:0", "here"), bind("127.0.0.1:0", "here")
     copies = [os.dup(one.fileno()) for one in (*calls, *admin)]
+    for copy in copies:
+        os.set_inheritable(copy, True)  # as they come from the supervisor
     doors = Doors.inherited(str(copies[0]), str(copies[1]))
     assert doors.numbers == ([copies[0]], [copies[1]])
+    assert not any(os.get_inheritable(copy) for copy in copies)
     assert doors.calls[0].getsockname() == calls[0].getsockname()
     assert Doors.inherited("", "").numbers == ([], [])
     close(calls, admin, doors.calls, doors.admin)
