@@ -85,10 +85,11 @@ class Attempt:
     """One request to one target.
 
     code is "cut" until something better is known, so that a cancellation needs no path of its own.
-    reading is what an answer that came to its end used, once somebody has asked.
+    reading is what an answer that came to its end used, once somebody has asked, and charge what that
+    cost: the ledger's own.
     """
 
-    __slots__ = ("code", "credential", "meter", "reading", "sent_ns", "status", "target")
+    __slots__ = ("charge", "code", "credential", "meter", "reading", "sent_ns", "status", "target")
 
     def __init__(self, target: Target, meter: Meter, credential: Slug | None, sent_ns: int) -> None:
         self.target = target
@@ -97,6 +98,7 @@ class Attempt:
         self.sent_ns = sent_ns
         self.code = CUT
         self.reading: Reading | None = None
+        self.charge: Any = None
         self.status: int | None = None
 
 

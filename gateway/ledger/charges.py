@@ -45,6 +45,16 @@ class Charges:
 
     def of(self, exchange: Exchange) -> Charge:
         """The charge of all attempts together; usage is that of the last one that used anything."""
+        attempts = exchange.attempts
+        only = attempts[0] if len(attempts) == 1 and attempts[0].code is OK else None
+        if only is None:
+            return self._sum(exchange)
+        if only.charge is None:
+            only.charge = self._sum(exchange)
+        charge: Charge = only.charge
+        return charge
+
+    def _sum(self, exchange: Exchange) -> Charge:
         total: int | None = 0
         shown, version = NO_READING, None
         for attempt in exchange.attempts:

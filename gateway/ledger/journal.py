@@ -31,7 +31,7 @@ from gateway.records import Opening, Record
 Durability = Literal["process", "power"]
 
 SEGMENT_BYTES: Final = 2 << 20
-"""About 6,000 lines: what a killed process leaves at least is read in a third of a second."""
+"""About 7,000 lines: what a killed process leaves at least is read in a third of a second."""
 MAX_BYTES: Final = 1 << 30
 RESERVE_BYTES: Final = 1 << 20
 UNWRITTEN: Final = 10_000
