@@ -127,8 +127,7 @@ def build(config: Config, lasting: Lasting) -> Flow:
 def refresh_credentials(flow: Flow, lasting: Lasting) -> None:
     """Take over the store's credentials, after they changed."""
     for loaded in flow.pool.all():
-        table = flow.config.providers[loaded.name]
-        if table.api_key is None and not table.api_keys:
+        if not loaded.configured:
             loaded.credentials = lasting.stored(loaded.name, loaded.host)
 
 
@@ -157,6 +156,7 @@ def _providers(config: Config, lasting: Lasting, problems: list[str]) -> dict[Sl
             exit=provider if answers_itself else lasting.exit,
             host=host,
             credentials=credentials or lasting.stored(slug, host),
+            configured=bool(credentials),
             needs_key=table.needs_key and not answers_itself,
         )
     return loaded

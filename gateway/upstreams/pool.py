@@ -38,6 +38,7 @@ class Loaded:
     """A provider as configured: its adapter, the way to it, and its credentials.
 
     host: where its stored keys may go; empty for a provider that answers from itself.
+    configured: the credentials are the configuration's, and those of the store are left aside.
     """
 
     name: Slug
@@ -46,6 +47,7 @@ class Loaded:
     host: str
     credentials: list[Credential]
     needs_key: bool = True
+    configured: bool = False
     next: int = 0
 
 

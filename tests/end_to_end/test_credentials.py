@@ -139,8 +139,11 @@ async def test_without_a_breaker_no_key_is_asked_twice_for_one_call(put_up: Rais
     assert (await stand.ask(CHAT, BODY)).status == 200
 
 
-async def test_a_stored_key_is_used_and_replaced_without_a_restart(put_up: Raise) -> None:
-    stand: Stand = await put_up({"providers": {"openai": {"use": "openai"}}}, keys=False)
+@pytest.mark.parametrize("table", [{}, {"api_key": {"env": "NO_VARIABLE_OF_THIS_NAME"}}])
+async def test_a_stored_key_is_used_and_replaced_without_a_restart(
+    put_up: Raise, table: dict[str, Any]
+) -> None:
+    stand: Stand = await put_up({"providers": {"openai": {"use": "openai", **table}}}, keys=False)
     answer = await stand.ask(CHAT, BODY)
     assert (answer.status, answer.headers["x-gateway-error"]) == (503, "no_credential")
     for key in (ONE, TWO):
