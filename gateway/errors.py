@@ -100,7 +100,12 @@ class UpstreamError(GatewayError):
     fault = Fault.UPSTREAM
     retry = True
     answer: "UpstreamAnswer | None" = None
-    """What the provider said, for a caller of the same dialect; in memory only."""
+    """What the provider said; in memory only."""
+
+    @property
+    def relayed(self) -> "UpstreamAnswer | None":
+        """What of it a caller is given, as it came, in place of an answer of ours."""
+        return self.answer if self.answer is not None and self.answer.status >= 400 else None
 
 
 class UpstreamBusy(UpstreamError):
@@ -113,6 +118,11 @@ class UpstreamTimeout(UpstreamError):
 
 class CredentialDead(UpstreamError):
     """The provider does not accept our key (401, 402, 403)."""
+
+    @property
+    def relayed(self) -> None:
+        """Nothing: what a provider says of our key is between it and us."""
+        return
 
 
 class UpstreamRefused(UpstreamError):

@@ -30,7 +30,6 @@ from gateway.errors import (
     CODES,
     CallerError,
     ClientGone,
-    CredentialDead,
     GatewayError,
     OurError,
     UpstreamError,
@@ -347,10 +346,9 @@ class DataPlane:
             names = {name for name, _ in answer.headers} if answer is not None else set()
             if error.after_s is None and not names & _ADVICE:
                 sink.extra.append(("x-should-retry", "false"))  # the gateway tried as often as allowed
-            # What a provider says of our credential is between it and us.
-            if answer is not None and answer.status >= 400 and not isinstance(error, CredentialDead):
-                body = answer.body.open(Purpose.RELAY)
-                await _send(sink, answer.status, body, answer.headers)
+            if error.relayed is not None:
+                body = error.relayed.body.open(Purpose.RELAY)
+                await _send(sink, error.relayed.status, body, error.relayed.headers)
                 return
         await self._refuse(sink, error, dialect, exchange.id)
 

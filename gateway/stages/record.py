@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from gateway import log
 from gateway.clock import Clock
 from gateway.contracts import NO_TAGS, Observer
-from gateway.errors import ClientGone, CredentialDead, Fault, GatewayError, UpstreamError
+from gateway.errors import ClientGone, Fault, GatewayError, UpstreamError
 from gateway.exchange import Exchange
 from gateway.ledger.charges import Charge, Charges
 from gateway.ledger.ledger import Hold, Ledger
@@ -120,8 +120,6 @@ def _status(exchange: Exchange) -> int:
     if exchange.attempts and exchange.attempts[-1].status is not None and exchange.client.started:
         return exchange.attempts[-1].status
     error = exchange.error
-    if isinstance(error, UpstreamError) and error.answer is not None and error.answer.status >= 400:
-        return (
-            error.status if isinstance(error, CredentialDead) else error.answer.status
-        )  # relayed as it came
+    if isinstance(error, UpstreamError) and error.relayed is not None:
+        return error.relayed.status
     return error.status if error else 200

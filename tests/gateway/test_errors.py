@@ -6,7 +6,16 @@ import pytest
 
 from gateway import errors
 from gateway.content import Content
-from gateway.errors import CODES, CallerError, Fault, GatewayError, UpstreamAnswer, UpstreamBusy
+from gateway.errors import (
+    CODES,
+    CallerError,
+    CredentialDead,
+    Fault,
+    GatewayError,
+    UpstreamAnswer,
+    UpstreamBusy,
+    UpstreamError,
+)
 
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, GatewayError)]
 
@@ -56,3 +65,21 @@ def test_a_providers_answer_is_carried_as_content() -> None:
     error.answer = answer
     assert "canary" not in f"{error!r} {answer.body!r} {error.args} {error.message}"
     assert (answer.status, answer.headers) == (400, (("content-type", "text/plain"),))
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "is_relayed"),
+    [
+        (UpstreamError, 400, True),
+        (UpstreamError, 399, False),
+        (UpstreamError, None, False),
+        (CredentialDead, 401, False),
+    ],
+)
+def test_what_a_provider_says_is_relayed_unless_it_speaks_of_our_key(
+    kind: type[UpstreamError], status: int | None, is_relayed: bool
+) -> None:
+    error = kind("upstream_failed")
+    if status is not None:
+        error.answer = UpstreamAnswer(status, (), Content(b"words"))
+    assert error.relayed is (error.answer if is_relayed else None)
