@@ -61,7 +61,10 @@ class Naming:
         for row in self._of(kind):
             called.setdefault(row.name.lower(), []).append(row)
             called.setdefault(row.id.lower(), []).append(row)
-        rows = {row.id: row for name in get_close_matches(text.lower(), called) for row in called[name]}
+        asked = text.lower()
+        # What is called just so, in another place, is meant: nothing that only comes near beside it.
+        names = [asked] if asked in called else get_close_matches(asked, called)
+        rows = {row.id: row for name in names for row in called[name]}
         meant = [f"{row.id} ({self.title(row)})" for row in rows.values()]
         return f" Did you mean {' or '.join(meant[:3])}?" if meant else ""
 
