@@ -1,0 +1,5 @@
+"""Any dialect to any provider: each dialect reads and writes one middle form.
+
+A tongue is what a dialect needs for that: it reads a call and writes one, reads an answer and writes one.
+Four dialects need four tongues, not twelve translators. Same dialect on both sides: nothing in here runs.
+"""
