@@ -184,11 +184,29 @@ class ModelTable(_Table):
     price: dict[str, Any] | None = None
 
 
+Kind = Literal["rate", "server", "timeout", "context", "policy", "auth", "empty"]
+"""How an attempt may fail: the values of errors.Failure."""
+
+
 class RouteTable(BaseModel):
-    """[routes.NAME]: the plugin's name; all other keys are the plugin's own."""
+    """[routes.NAME]: the plugin's name and what the core does with its plan; other keys are the plugin's own.
+
+    on: what follows after a failure of that kind, in place of the rest of the plan.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
     use: Name
+    baseline: Name | None = None
+    allow_costlier: Flag = False
+    on: dict[
+        Literal["rate", "server", "timeout", "context", "policy", "auth", "empty"], tuple[Name, ...]
+    ] = {}
+
+
+class Routing(_Table):
+    """[routing]: what holds for all routes."""
+
+    policy_time: Duration = 0.001
 
 
 class Upstream(_Table):
@@ -278,6 +296,7 @@ class Config(_Table):
     providers: dict[Name, ProviderTable] = {}
     models: dict[Name, ModelTable] = {}
     routes: dict[Name, RouteTable] = {}
+    routing: Routing = Routing()
     upstream: Upstream = Upstream()
     prices: Prices = Prices()
     limits: Limits = Limits()

@@ -69,6 +69,7 @@ class Tags:
     customer: Slug | None = None
     task: Slug | None = None
     route_off: bool = False
+    strict: bool = False  # x-gateway-strict: refuse what a translation would leave out
     max_cost: Nanos | None = None
 
 
@@ -389,11 +390,16 @@ class Sink(Protocol):
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
-    """What a classifier says of a call. confidence is in thousandths."""
+    """What a classifier says of a call. confidence is in thousandths.
+
+    scores: more numbers for routers, by name, in thousandths: for instance how likely a cheaper model
+    serves the call as well. They are not kept.
+    """
 
     task: Slug = Slug("other")
     confidence: int = 0
     classifier: Slug = Slug("none")
+    scores: Mapping[Slug, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class Classifier(Protocol):
@@ -408,10 +414,14 @@ class Candidate:
     """A target as a router sees it: numbers and names.
 
     Attributes:
-        name: "provider/model".
-        healthy: its breaker is closed.
+        name: "provider/model"; of a policy inside the policy, that of its first target.
+        healthy: its breaker is closed and a credential is at hand.
         input_price, output_price: pico-dollars per token, None when unknown.
         estimate: nano-dollars the call can cost there at most, None when unknown.
+        latency_us: to the first byte, a moving average that jumps up at once and sinks slowly (peak-EWMA);
+            None as long as nothing was asked there.
+        in_flight: calls under way there, of this process.
+        tier: as the configuration says, such as "cheap".
     """
 
     name: Slug
@@ -421,20 +431,39 @@ class Candidate:
     estimate: Nanos | None
     latency_us: int | None = None
     in_flight: int = 0
+    tier: Slug | None = None
 
 
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What a router is asked: a call without its content."""
+    """What a router is asked: a call without its content.
+
+    Attributes:
+        candidates: by the names in the router's own targets(), without those that cannot serve the call.
+        seed: a fresh random number, so that a router stays a pure function.
+        requested: the name in candidates of the model that the caller named; None where it named a route.
+        at_us: Unix time, in microseconds.
+        tokens: the input, guessed.
+        affinity: the same number for calls that begin with the same words, for prompt caches; a digest
+            keyed by a secret of this process. None where there is nothing to hold on to.
+        session: the same for calls of one session (x-gateway-session), or of one key where there is none.
+        spent: thousandths of the tightest budget that are used; None without a budget.
+    """
 
     kind: PathKind
     shape: Shape
     labels: Labels
     tags: Tags
     key: Slug
-    candidates: Mapping[Slug, Candidate]  # by the names in the router's own targets()
-    seed: int  # a fresh random number, so that a router stays a pure function
+    candidates: Mapping[Slug, Candidate]
+    seed: int
+    requested: Slug | None = None
+    at_us: int = 0
+    tokens: int = 0
+    affinity: int | None = None
+    session: int = 0
+    spent: int | None = None
 
 
 @quick
@@ -447,13 +476,61 @@ class Choice:
 
 
 class Router(Protocol):
-    """A policy: a pure function of labels, prices and health. Never sees content."""
+    """A policy: a pure function of labels, prices and health. Never sees content.
+
+    Wherever its configuration names a target, a whole policy may stand as well: the name of another
+    route, or a table with a "use" of its own. The router sees only a name; the policy behind it is asked by
+    the core, and the name in the router's order is replaced by that policy's order.
+    """
 
     def targets(self) -> tuple[str, ...]:
-        """Every model or provider/model it may choose, so that the configuration can be checked."""
+        """Every model, provider/model or policy it may choose, so that the configuration can be checked."""
         ...
 
     def plan(self, question: Question) -> Choice: ...
+
+
+class Learner(Protocol):
+    """A router that also learns from outcomes: it is handed the table anew from time to time."""
+
+    def learn(self, cells: "Sequence[Cell]") -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How well one call was served, as somebody judged it.
+
+    Attributes:
+        call: id of the Record; of imported outcomes, an id of the import's own.
+        source: who judges: "thumbs", "score", "judge", the name of an import. One outcome a call and source.
+        at_ms: Unix time of the judgement.
+        task, model: of the Record: its task, and the "provider/model" that answered.
+        against: the model that it is compared with, for paired outcomes; None: the score stands alone.
+        score: thousandths: 1000 served well (paired: served as well as the other), 0 not at all.
+    """
+
+    call: Slug
+    source: Slug
+    at_ms: int
+    task: Slug
+    model: Slug
+    against: Slug | None
+    score: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """All outcomes of one task and model (and the model it was compared with), added up.
+
+    total: sum of scores in thousandths; squares: sum of their squares in millionths.
+    """
+
+    task: Slug
+    model: Slug
+    against: Slug | None
+    count: int
+    total: int
+    squares: int
 
 
 # --- observers ---------------------------------------------------------------------------------------

@@ -21,6 +21,18 @@ class Fault(StrEnum):
     OURS = "ours"
 
 
+class Failure(StrEnum):
+    """How an attempt at a provider failed: each kind may have a chain of targets of its own."""
+
+    RATE = "rate"  # asked to come back later, or over a quota
+    SERVER = "server"  # a server error, a broken or unreadable answer, no connection
+    TIMEOUT = "timeout"
+    CONTEXT = "context"  # the call is longer than the model takes
+    POLICY = "policy"  # the provider's content policy refused it
+    AUTH = "auth"  # our key is not accepted
+    EMPTY = "empty"  # an answer without any content
+
+
 class GatewayError(Exception):
     """Base of all errors that end a call.
 

@@ -1,18 +1,21 @@
 """Exchange: one call on its way through the stages, and the facts that each stage fills in once."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from operator import attrgetter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from gateway.content import Content, Secret
 from gateway.contracts import Call, Caller, Exit, Labels, Meter, Permit, Provider, Sink
-from gateway.errors import GatewayError
+from gateway.errors import Failure, GatewayError
 from gateway.names import UNKNOWN, Slug
 from gateway.quick import quick
 from gateway.usage import Nanos, Price, Reading
 
 T = TypeVar("T")
+
+NO_CHAINS: "Final[Mapping[Failure, tuple[Target, ...]]]" = MappingProxyType({})
 
 
 class Fact(Generic[T]):
@@ -71,14 +74,21 @@ class Target:
 class Plan:
     """Targets in the order to ask them, and why.
 
-    requested is what the caller named, if that is a real model: the baseline of savings. asked is
-    the name for the record: the model as the configuration or the catalogue knows it.
+    Attributes:
+        requested: what the caller named, if that is a real model.
+        asked: the name for the record: the model as the configuration or the catalogue knows it.
+        baseline: what the saving is measured against: the requested model, or the declared one.
+        chains: the targets that follow after a failure of that kind, in place of the rest of targets.
+        allow_costlier: a target on which the call can cost more than on the first may be fallen back to.
     """
 
     targets: tuple[Target, ...]
     reason: Slug
     requested: Target | None = None
     asked: Slug = UNKNOWN
+    baseline: Target | None = None
+    chains: Mapping[Failure, tuple[Target, ...]] = field(default_factory=lambda: NO_CHAINS)
+    allow_costlier: bool = False
 
 
 class Attempt:

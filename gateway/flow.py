@@ -5,7 +5,7 @@ ledger, directory, listeners) in gateway.app.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -16,9 +16,9 @@ from gateway.accounts.vault import host_of
 from gateway.clock import Clock
 from gateway.config import Config, ConfigError
 from gateway.content import Secret
-from gateway.contracts import Call, Classifier, Exit, Observer, Router
+from gateway.contracts import Call, Classifier, Exit, Observer
 from gateway.edge.guard import check_url
-from gateway.errors import UpstreamError
+from gateway.errors import Failure, UpstreamError
 from gateway.exchange import Estimate, Target
 from gateway.ledger import estimate, prices
 from gateway.ledger.charges import Charges
@@ -35,6 +35,8 @@ from gateway.stages.listing import Listing
 from gateway.stages.record import Keep, Recording
 from gateway.stages.route import Route
 from gateway.upstreams.catalogue import Catalogue, Model
+from gateway.upstreams.health import Health
+from gateway.upstreams.policy import Policies, Policy
 from gateway.upstreams.pool import Credential, Loaded, Pool
 from gateway.usage import Nanos
 
@@ -79,7 +81,7 @@ def build(config: Config, lasting: Lasting) -> Flow:
     """
     problems: list[str] = []
     loaded = _providers(config, lasting, problems)
-    routers = _routers(config, problems)
+    routes = _routes(config, problems)
     classifiers = _classifiers(config, problems)
     book, models = _prices(config, problems)
     if problems:
@@ -87,14 +89,23 @@ def build(config: Config, lasting: Lasting) -> Flow:
     clock = lasting.clock
     pool = Pool(loaded, clock, config.upstream.breaker)
     catalogue = Catalogue(pool, book, models, clock)
-    _check_names(routers, catalogue, problems)
+    _check_names(routes, catalogue, problems)
     if problems:
         raise ConfigError(problems)
     measure = _estimate(config, catalogue)
     charges = Charges(book, clock)
     record = Recording(lasting.ledger, charges, lasting.keep, lasting.observers, clock)
     classify = Classify(classifiers)
-    route = Route(catalogue, routers, measure, config.prices.unknown == "refuse")
+    route = Route(
+        catalogue,
+        routes,
+        Policies(clock, round(config.routing.policy_time * 1e9)),
+        Health(),
+        measure,
+        guess=estimate.guess_input,
+        spent=lambda caller: lasting.ledger.used(caller),  # a rehearsal has no ledger
+        refuse_unpriced=config.prices.unknown == "refuse",
+    )
     limit = Limit(lasting.ledger, lasting.journal, measure, record.opening)
     upstream = config.upstream
     forward = Forward(
@@ -208,14 +219,77 @@ def _credential(provider: Slug, number: int, secret: Secret) -> Credential:
     return Credential(Slug(f"{provider}/{number}"), lambda: secret)
 
 
-def _routers(config: Config, problems: list[str]) -> dict[Slug, Router]:
-    routers: dict[Slug, Router] = {}
-    for name, table in config.routes.items():
-        keys = configuration.plugin_keys(table)
-        made = _construct("gateway.routers", table.use, keys, f"routes.{name}", problems)
-        if made is not None:
-            routers[Slug(name)] = made[0]
-    return routers
+def _routes(config: Config, problems: list[str]) -> dict[Slug, Policy]:
+    """All routes, each with the policies inside it."""
+    made = {Slug(name): _route(config, Slug(name), (), problems) for name in config.routes}
+    return {name: policy for name, policy in made.items() if policy is not None}
+
+
+def _route(config: Config, name: Slug, around: tuple[Slug, ...], problems: list[str]) -> Policy | None:
+    """A route by its name."""
+    table = config.routes[name]
+    keys = configuration.plugin_keys(table)
+    policy = _policy(config, name, table.use, keys, (*around, name), problems)
+    if policy is None:
+        return None
+    return replace(
+        policy,
+        baseline=Slug(table.baseline) if table.baseline else None,
+        allow_costlier=table.allow_costlier,
+        on={Failure(kind): tuple(Slug(one) for one in names) for kind, names in table.on.items()},
+    )
+
+
+def _policy(
+    config: Config,
+    name: Slug,
+    use: str,
+    keys: dict[str, Any],
+    around: tuple[Slug, ...],
+    problems: list[str],
+) -> Policy | None:
+    """A policy and those inside it.
+
+    Args:
+        around: the routes that this one stands in. Their names mean models here.
+    """
+    parts: dict[Slug, Policy] = {}
+
+    def take_out(value: Any) -> Any:
+        """Put a name in the place of each table that is a policy."""
+        if isinstance(value, list):
+            return [take_out(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        if "use" not in value:
+            return {key: take_out(one) for key, one in value.items()}
+        inner = Slug(f"{name}.{len(parts) + 1}")
+        rest = {key: one for key, one in value.items() if key != "use"}
+        part = _policy(config, inner, str(value["use"]), rest, around, problems)
+        if part is not None:
+            parts[inner] = part
+        return inner
+
+    told = len(problems)
+    keys = {key: take_out(value) for key, value in keys.items()}
+    built = _construct("gateway.routers", use, keys, f"routes.{name}", problems)
+    if built is None or len(problems) > told:
+        return None
+    try:
+        targets = tuple(Slug(target) for target in built[0].targets())
+    except Exception as failure:  # another package's code
+        problems.append(f"routes.{name}: its targets cannot be told ({log.kind(failure)})")
+        return None
+    if not targets:
+        problems.append(f"routes.{name}: names no target")
+    for target in targets:
+        if target in config.routes and target not in around:
+            part = _route(config, target, around, problems)
+            if part is None:
+                return None
+            parts[target] = part
+    plain = tuple(target for target in targets if target not in parts)
+    return Policy(name=name, router=built[0], parts=parts, targets=plain)
 
 
 def _classifiers(config: Config, problems: list[str]) -> list[Classifier]:
@@ -290,16 +364,12 @@ def _prices(config: Config, problems: list[str]) -> tuple[PriceBook, dict[Slug, 
     return PriceBook.bundled().with_aliases(aliases).with_overrides(overrides), models
 
 
-def _check_names(routers: Mapping[Slug, Router], catalogue: Catalogue, problems: list[str]) -> None:
-    for name, router in routers.items():
-        try:
-            targets = [Slug(target) for target in router.targets()]
-        except Exception as failure:  # another package's code
-            problems.append(f"routes.{name}: its targets cannot be told ({log.kind(failure)})")
-            continue
-        if not targets:
-            problems.append(f"routes.{name}: names no target")
-        for target in targets:
+def _check_names(routes: Mapping[Slug, Policy], catalogue: Catalogue, problems: list[str]) -> None:
+    for name, policy in routes.items():
+        named = [*policy.leaves(), *(one for names in policy.on.values() for one in names)]
+        if policy.baseline is not None:
+            named.append(policy.baseline)
+        for target in dict.fromkeys(named):
             if catalogue.resolve(target) is None:
                 problems.append(f"routes.{name}: no configured provider serves the model {target}")
 

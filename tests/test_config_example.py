@@ -36,9 +36,9 @@ def test_every_key_is_in_the_example() -> None:
 
 
 def test_every_key_of_the_tables_with_names_is_in_the_example() -> None:
-    for table in (config.ProviderTable, config.ModelTable):
+    for table in (config.ProviderTable, config.ModelTable, config.RouteTable):
         for name in table.model_fields:
-            assert f"\n{name} = " in TEXT
+            assert f"\n{name} = " in TEXT or f"\n# {name} = " in TEXT
 
 
 def test_the_values_shown_are_the_defaults() -> None:

@@ -93,7 +93,7 @@ CATCHES_ALL = {
     "gateway/plugins.py": (1, "whatever another package's import raises, the user learns whose it was"),
     "gateway/stages/classify.py": (1, "a classifier's mistake costs a label, never a call"),
     "gateway/stages/record.py": (2, "neither a meter's nor an observer's mistake may cost a record"),
-    "gateway/stages/route.py": (1, "a router's mistake costs its choice, never a call"),
+    "gateway/upstreams/policy.py": (1, "a router's mistake costs its choice, never a call"),
 }
 """How often a file catches every exception."""
 
@@ -173,10 +173,10 @@ NAMED_ON_THE_WAY = {
     ("gateway/edge/server.py", "code"): "a code of ours",
     ("gateway/stages/classify.py", "labels.classifier"): "a classifier's own name",
     ("gateway/stages/classify.py", "labels.task"): "a classifier's word for the task",
-    ("gateway/stages/route.py", "choice.reason"): "a router's word for its choice; it has seen no content",
-    ("gateway/stages/route.py", "name"): "a target that a router chose; it has seen no content",
+    ("gateway/upstreams/policy.py", "choice.reason"): "a router's word for its choice; it has seen no content",
+    ("gateway/upstreams/policy.py", "name"): "a target that a router chose; it has seen no content",
     ("gateway/stages/route.py", "call.model"): "only where it is the name of a configured route",
-    ("gateway/stages/route.py", "text"): "a target of a configured route",
+    ("gateway/upstreams/policy.py", "f'{reason}/{inner[choice.order[0]].reason}'[:MAX_LENGTH]"): "two names",
     ("gateway/upstreams/catalogue.py", "asked"): "only where the configuration or the price book knows it",
     ("gateway/upstreams/catalogue.py", "f'{loaded.name}/{UNKNOWN}'"): "",
     ("gateway/upstreams/catalogue.py", "public"): "a name of the price book",

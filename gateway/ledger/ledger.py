@@ -147,6 +147,14 @@ class Ledger:
         account = self._accounts.get(key_id)
         return Nanos(account.base + account.fresh if account else 0)
 
+    def used(self, caller: Caller) -> int | None:
+        """Thousandths of the key's cap that are spent or held; None without a cap."""
+        if caller.cap is None:
+            return None
+        account = self._accounts.get(caller.key_id)
+        used = account.base + account.fresh + account.held if account else 0
+        return used * 1000 // caller.cap if caller.cap else 1000
+
 
 def burst(per_minute: int) -> int:
     """Calls that may come at once: a sixth of a minute's worth, at least 1."""
