@@ -38,6 +38,7 @@ from gateway.upstreams.catalogue import Catalogue, Model
 from gateway.upstreams.health import Health
 from gateway.upstreams.policy import Policies, Policy
 from gateway.upstreams.pool import Credential, Loaded, Pool
+from gateway.upstreams.relay import Relay
 from gateway.usage import Nanos
 
 
@@ -110,11 +111,10 @@ def build(config: Config, lasting: Lasting) -> Flow:
     upstream = config.upstream
     forward = Forward(
         pool,
-        charges,
+        Relay(charges, clock, whole_bytes=upstream.whole_answer),
         clock,
         attempts=upstream.attempts,
         retry_pause_s=upstream.retry_pause,
-        whole_bytes=upstream.whole_answer,
         error_bytes=upstream.error_answer,
     )
     pipeline = Pipeline(
