@@ -209,6 +209,15 @@ class Routing(_Table):
     policy_time: Duration = 0.001
 
 
+class Translation(_Table):
+    """[translation]: calls to a provider that does not speak the caller's dialect.
+
+    strict: refuse a call rather than leave out what the provider's dialect has no word for.
+    """
+
+    strict: Flag = False
+
+
 class Upstream(_Table):
     """[upstream]: how providers are asked."""
 
@@ -297,6 +306,7 @@ class Config(_Table):
     models: dict[Name, ModelTable] = {}
     routes: dict[Name, RouteTable] = {}
     routing: Routing = Routing()
+    translation: Translation = Translation()
     upstream: Upstream = Upstream()
     prices: Prices = Prices()
     limits: Limits = Limits()

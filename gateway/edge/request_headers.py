@@ -22,7 +22,7 @@ KEY_NAMES: Final = ("x-api-key", "x-goog-api-key", "api-key")
 _READABLE: Final = frozenset({"accept", "idempotency-key", "user-agent", "x-server-timeout"})
 _READABLE_PREFIXES: Final = ("anthropic-", "groq-", "openai-", "x-goog-", "x-stainless-")
 _SINGLE: Final = frozenset({"anthropic-version", "idempotency-key", "x-server-timeout"})
-_TAGS: Final = ("feature", "environment", "session", "customer", "task", "route", "max-cost")
+_TAGS: Final = ("feature", "environment", "session", "customer", "task", "route", "strict", "max-cost")
 _KNOWN_QUERY: Final = frozenset(
     {"key", "alt", "beta", "api-version", "pageSize", "pageToken", "limit", "after", "after_id", "before_id"}
 )
@@ -110,15 +110,17 @@ class HeaderReader:
 
 def _read_tags(head: Head, found: dict[str, str]) -> Tags:
     names: dict[str, Slug | None] = {}
-    route_off = False
+    route_off = strict = False
     max_cost: Nanos | None = None
     for name, value in found.items():
         tag = name[10:] if name.startswith("x-gateway-") else "feature"
         if tag == "route" and value == "off":
             route_off = True
+        elif tag == "strict" and value == "on":
+            strict = True
         elif tag == "max-cost" and (amount := _dollars(value)) is not None:
             max_cost = Nanos(int(amount[1]) * 10**9 + int((amount[2] or "").ljust(9, "0")))
-        elif tag in ("route", "max-cost") or _tag_allowed(value) is None:
+        elif tag in ("route", "strict", "max-cost") or _tag_allowed(value) is None:
             head.fault = head.fault or _bad(name)
         elif tag != "feature" or name == "x-gateway-feature" or "feature" not in names:
             names[tag] = Slug(value)
@@ -129,6 +131,7 @@ def _read_tags(head: Head, found: dict[str, str]) -> Tags:
         customer=names.get("customer"),
         task=names.get("task"),
         route_off=route_off,
+        strict=strict,
         max_cost=max_cost,
     )
 

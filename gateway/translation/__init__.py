@@ -3,3 +3,11 @@
 A tongue is what a dialect needs for that: it reads a call and writes one, reads an answer and writes one.
 Four dialects need four tongues, not twelve translators. Same dialect on both sides: nothing in here runs.
 """
+
+from typing import Final
+
+from gateway.names import Slug
+from gateway.translation.tongue import Tongue
+
+TONGUES: Final[dict[Slug, Tongue]] = {}
+"""The dialects that can be translated; for a provider that speaks several, the one preferred comes first."""
