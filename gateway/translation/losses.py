@@ -1,6 +1,7 @@
 """What a call has that the provider's dialect cannot say: dropped and told, or refused."""
 
 from enum import StrEnum
+from typing import NoReturn
 
 from gateway.errors import CallerError
 from gateway.names import Slug
@@ -38,7 +39,7 @@ class Losses:
         if feature not in self.dropped:
             self.dropped.append(feature)
 
-    def refuse(self, feature: Slug) -> None:
+    def refuse(self, feature: Slug) -> NoReturn:
         """The call cannot be translated without this.
 
         Raises:
