@@ -19,7 +19,7 @@ from gateway.content import Secret
 from gateway.contracts import Call, Classifier, Exit, Observer
 from gateway.edge.guard import check_url
 from gateway.errors import Failure, UpstreamError
-from gateway.exchange import Estimate, Target
+from gateway.exchange import Estimate, Exchange, Target
 from gateway.ledger import estimate, prices
 from gateway.ledger.charges import Charges
 from gateway.ledger.journal import Journal
@@ -29,11 +29,13 @@ from gateway.names import Slug
 from gateway.pipeline import Pipeline
 from gateway.stages.auth import Auth
 from gateway.stages.classify import Classify
-from gateway.stages.forward import Forward
+from gateway.stages.forward import Forward, Translate
 from gateway.stages.limit import Limit
 from gateway.stages.listing import Listing
 from gateway.stages.record import Keep, Recording
 from gateway.stages.route import Route
+from gateway.translation.bridge import Passage, bridge
+from gateway.translation.tongue import Aim, Reply
 from gateway.upstreams.catalogue import Catalogue, Model
 from gateway.upstreams.health import Health
 from gateway.upstreams.policy import Policies, Policy
@@ -112,6 +114,7 @@ def build(config: Config, lasting: Lasting) -> Flow:
     forward = Forward(
         pool,
         Relay(charges, clock, whole_bytes=upstream.whole_answer),
+        _translate(config, catalogue, clock),
         clock,
         attempts=upstream.attempts,
         retry_pause_s=upstream.retry_pause,
@@ -372,6 +375,21 @@ def _check_names(routes: Mapping[Slug, Policy], catalogue: Catalogue, problems: 
         for target in dict.fromkeys(named):
             if catalogue.resolve(target) is None:
                 problems.append(f"routes.{name}: no configured provider serves the model {target}")
+
+
+def _translate(config: Config, catalogue: Catalogue, clock: Clock) -> Translate:
+    ceiling, strict = config.limits.max_output_tokens, config.translation.strict
+
+    def translate(exchange: Exchange, target: Target) -> Passage | None:
+        call = exchange.call
+        to = bridge(call, target.provider.speaks)
+        if to is None or to == call.dialect:
+            return None
+        aim = Aim(model=target.model, max_output=catalogue.max_output(target) or ceiling)
+        reply = Reply(id=exchange.id, model=call.model, created_s=clock.now_us() // 10**6, call=call)
+        return Passage(call, to, aim, reply, strict or call.tags.strict)
+
+    return translate
 
 
 def _estimate(config: Config, catalogue: Catalogue) -> Estimate:

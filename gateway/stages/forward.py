@@ -2,17 +2,22 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 from typing import Final
 
 from gateway.clock import Clock
 from gateway.content import Content
 from gateway.contracts import Answer
 from gateway.dialects import DIALECTS
-from gateway.errors import GatewayError, OurError, UpstreamAnswer, UpstreamError, UpstreamRefused
+from gateway.errors import CallerError, GatewayError, OurError, UpstreamAnswer, UpstreamError, UpstreamRefused
 from gateway.exchange import OK, Attempt, Exchange, Target
 from gateway.names import Slug
+from gateway.translation.bridge import Passage
 from gateway.upstreams.pool import Pool, refused_key
 from gateway.upstreams.relay import Relay
+
+Translate = Callable[[Exchange, Target], Passage | None]
+"""A call put into a target's dialect; None where it speaks the caller's own."""
 
 PASSING: Final = frozenset({Slug("upstream_failed"), Slug("upstream_unreachable"), Slug("upstream_cut")})
 """Failures that may be over a moment later. A timeout is none: the provider may still be at work on it."""
@@ -31,6 +36,7 @@ class Forward:
         self,
         pool: Pool,
         relay: Relay,
+        translate: Translate,
         clock: Clock,
         *,
         attempts: int,
@@ -39,6 +45,7 @@ class Forward:
     ) -> None:
         self._pool = pool
         self._relay = relay
+        self._translate = translate
         self._clock = clock
         self._attempts = attempts
         self._retry_pause_s = retry_pause_s
@@ -49,6 +56,7 @@ class Forward:
 
         Raises:
             UpstreamError: the last target's failure, before the first byte.
+            CallerError: cannot_translate, the call needs what no target's dialect can say.
             ClientGone: the client left.
             OurError: no_credential.
         """
@@ -78,6 +86,8 @@ class Forward:
             try:
                 await self._ask(target, exchange, tried)
                 return None
+            except CallerError as error:
+                return error  # this target cannot be told the call; another may
             except (UpstreamError, OurError) as error:
                 if exchange.client.started:
                     exchange.client.abort()
@@ -88,7 +98,8 @@ class Forward:
                     return error
 
     async def _ask(self, target: Target, exchange: Exchange, tried: set[Slug]) -> None:
-        call = exchange.call
+        passage = self._translate(exchange, target)
+        call = exchange.call if passage is None else passage.call
         dialect = DIALECTS[call.dialect]
         credential = self._pool.pick(target.provider_name, tried)
         if credential is not None:
@@ -105,9 +116,10 @@ class Forward:
             try:
                 attempt.status = answer.status
                 if answer.status >= 300:
-                    raise await self._failure(target, answer)
+                    raise await self._failure(target, answer, passage)
                 ask_usage = call.stream and target.provider.asks_usage(call)
-                await self._relay.pass_on(exchange, attempt, answer, dialect.filter(call, ask_usage))
+                strip = dialect.filter(call, ask_usage) if passage is None else None
+                await self._relay.pass_on(exchange, attempt, answer, strip, passage)
             finally:
                 target.exit.release(answer)
         except GatewayError as error:
@@ -117,11 +129,13 @@ class Forward:
         attempt.code = OK
         self._pool.report(target.provider_name, attempt.credential, None)
 
-    async def _failure(self, target: Target, answer: Answer) -> UpstreamError:
+    async def _failure(self, target: Target, answer: Answer, passage: Passage | None) -> UpstreamError:
         body = bytearray()
         while len(body) < self._error_bytes and (chunk := await answer.read()):
             body += chunk
         content = Content(bytes(body[: self._error_bytes]))
         error = target.provider.failure(answer.status, answer.headers, content)
         error.answer = UpstreamAnswer(answer.status, answer.headers, content)
+        if passage is not None:
+            error.answer = passage.complaint(error.answer)
         return error

@@ -8,6 +8,7 @@ from gateway.dialects import DIALECTS
 from gateway.errors import ClientGone, GatewayError, UpstreamError
 from gateway.exchange import OK, Attempt, Exchange
 from gateway.ledger.charges import Charges, dollars
+from gateway.translation.bridge import Passage
 
 
 class Relay:
@@ -24,9 +25,18 @@ class Relay:
         self._whole_bytes = whole_bytes
 
     async def pass_on(
-        self, exchange: Exchange, attempt: Attempt, answer: Answer, strip: Filter | None
+        self,
+        exchange: Exchange,
+        attempt: Attempt,
+        answer: Answer,
+        strip: Filter | None,
+        passage: Passage | None = None,
     ) -> None:
         """Read an answer with a status below 300 to its end, and send it to the client.
+
+        Args:
+            strip: takes out of a stream what only we asked for.
+            passage: carries the answer into the caller's dialect, where the provider speaks another.
 
         Raises:
             UpstreamError: it broke off. The client was told if it had got anything before.
@@ -36,12 +46,19 @@ class Relay:
         chunk = await answer.read()
         exchange.first_byte_ns = self._clock.tick_ns()
         if not exchange.call.stream:
-            await self._whole(exchange, attempt, answer, chunk)
+            if passage is not None:
+                await self._translated(exchange, attempt, answer, chunk, passage)
+            else:
+                await self._whole(exchange, attempt, answer, chunk)
             return
         if not chunk:
             raise UpstreamError("upstream_cut")  # another target may have an answer
+        headers = answer.headers
+        if passage is not None:
+            strip, headers = passage.carrier(), passage.headers(headers)
+            client.extra.extend(_dropped(passage))
         client.extra.extend(self._headers(exchange, attempt))
-        await client.start(answer.status, answer.headers, None)
+        await client.start(answer.status, headers, None)
         meter = attempt.meter
         sent = b""
         try:
@@ -60,7 +77,7 @@ class Relay:
                 # The body ended cleanly but the answer did not: the client must be able to tell.
                 raise UpstreamError("upstream_cut")
         except UpstreamError as error:
-            if not sent or _ends_whole(sent, answer.headers):
+            if not sent or _ends_whole(sent, headers):
                 await self._tell(exchange, error)
             raise
         await client.finish()
@@ -94,6 +111,28 @@ class Relay:
             await client.write(chunk)
         await client.finish()
 
+    async def _translated(
+        self, exchange: Exchange, attempt: Attempt, answer: Answer, chunk: bytes, passage: Passage
+    ) -> None:
+        """A whole answer in another dialect: it must be all there before it can be said in the caller's."""
+        client, carrier = exchange.client, passage.carrier()
+        parts: list[bytes] = []
+        size = 0
+        while chunk:
+            attempt.meter.feed(chunk)
+            size += len(chunk)
+            if size > self._whole_bytes:
+                raise UpstreamError("upstream_too_large")
+            parts.append(carrier.feed(chunk))
+            chunk = await answer.read()
+        parts.append(carrier.finish())
+        attempt.code = OK
+        body = b"".join(parts)
+        client.extra.extend((*_dropped(passage), *self._headers(exchange, attempt), *self._money(exchange)))
+        await client.start(answer.status, passage.headers(answer.headers), len(body))
+        await client.write(body)
+        await client.finish()
+
     async def _tell(self, exchange: Exchange, error: GatewayError) -> None:
         call = exchange.call
         try:
@@ -116,6 +155,10 @@ class Relay:
         if charge.cost is None:
             return ()
         return (("x-gateway-cost-usd", dollars(charge.cost)), ("x-gateway-saved-usd", "0"))
+
+
+def _dropped(passage: Passage) -> Headers:
+    return (("x-gateway-dropped", ", ".join(passage.dropped)),) if passage.dropped else ()
 
 
 _EVENT_ENDS: Final = (b"\n\n", b"\n\r\n", b"\r\r")
