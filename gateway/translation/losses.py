@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from typing import NoReturn
+from typing import NoReturn
 
 from gateway.errors import CallerError
 from gateway.names import Slug
