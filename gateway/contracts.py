@@ -496,6 +496,32 @@ class Learner(Protocol):
     def learn(self, cells: "Sequence[Cell]") -> None: ...
 
 
+@quick
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What outcomes say of one model in the place of another, for one task.
+
+    kept, bound: share of the quality that is kept, in thousandths: as measured, and at least. A bound of 0
+        and kept None: nothing is known. count: outcomes behind it.
+    moves: calls go to the candidate. reason: why they do, or do not.
+    """
+
+    task: Slug
+    requested: Slug
+    candidate: Slug
+    count: int
+    kept: int | None
+    bound: int
+    moves: bool
+    reason: Slug
+
+
+class Judge(Protocol):
+    """A learner that can tell what it made of the outcomes."""
+
+    def verdicts(self) -> "Sequence[Verdict]": ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How well one call was served, as somebody judged it.
@@ -682,9 +708,25 @@ class RecordStore(Protocol):
         """What each key has cost so far, by key id. Unpriced records count nothing."""
         ...
 
+    async def find(self, ids: Sequence[Slug]) -> list[Record]:
+        """The records of these ids, those that there are, in any order."""
+        ...
+
+
+class OutcomeStore(Protocol):
+    """Outcomes: names and numbers only. Adding is idempotent by call and source; the first one stays."""
+
+    async def add(self, outcomes: Sequence[Outcome]) -> int:
+        """Store a batch in one transaction; returns how many were new."""
+        ...
+
+    async def cells(self) -> list[Cell]:
+        """All outcomes, added up by task, model and against."""
+        ...
+
 
 class Store(Protocol):
-    """A place for metadata, in three parts with one life."""
+    """A place for metadata, in four parts with one life."""
 
     @property
     def accounts(self) -> AccountStore: ...
@@ -694,6 +736,9 @@ class Store(Protocol):
 
     @property
     def records(self) -> RecordStore: ...
+
+    @property
+    def outcomes(self) -> OutcomeStore: ...
 
     async def start(self) -> None:
         """Open, migrate, check.

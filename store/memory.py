@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 from gateway.contracts import (
     Accounts,
     AccountStore,
+    Cell,
     KeyRow,
     NodeRow,
+    Outcome,
+    OutcomeStore,
     RecordStore,
     ScopeRow,
     SecretRow,
@@ -176,6 +179,10 @@ class MemoryRecords:
         """What each key has cost so far."""
         return {key_id: Nanos(nanos) for key_id, nanos in self._spent.items()}
 
+    async def find(self, ids: Sequence[Slug]) -> list[Record]:
+        """The records of these ids that are still kept."""
+        return [self._rows[id] for id in dict.fromkeys(ids) if id in self._rows]
+
     def _within(self, span: Span) -> Iterable[Record]:
         return (
             record
@@ -184,20 +191,69 @@ class MemoryRecords:
         )
 
 
+class MemoryOutcomes:
+    """The last outcomes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._rows: dict[tuple[Slug, Slug], Outcome] = {}
+
+    async def add(self, outcomes: Sequence[Outcome]) -> int:
+        """Keep what is new; the oldest make room."""
+        added = 0
+        for outcome in list(map(checked_score, outcomes)):
+            added += (outcome.call, outcome.source) not in self._rows
+            self._rows.setdefault((outcome.call, outcome.source), outcome)
+        while len(self._rows) > self._limit:
+            del self._rows[next(iter(self._rows))]
+        return added
+
+    async def cells(self) -> list[Cell]:
+        """All outcomes, added up."""
+        found: dict[tuple[Slug, Slug, Slug | None], list[int]] = {}
+        for outcome in self._rows.values():
+            scores = found.setdefault((outcome.task, outcome.model, outcome.against), [])
+            scores.append(outcome.score)
+        return [
+            Cell(
+                task=task,
+                model=model,
+                against=against,
+                count=len(scores),
+                total=sum(scores),
+                squares=sum(score * score for score in scores),
+            )
+            for (task, model, against), scores in found.items()
+        ]
+
+
+def checked_score(outcome: Outcome) -> Outcome:
+    """An outcome whose score is in thousandths.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if type(outcome.score) is not int or not 0 <= outcome.score <= 1000:
+        raise ValueError("a score is a whole number from 0 to 1000")
+    return outcome
+
+
 class MemoryStore:
     """A store without a file: for tests, and for trying things out."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """records_limit: most records kept; the oldest make room."""
+        """records_limit, outcomes_limit: most records and outcomes kept; the oldest make room."""
 
         records_limit: int = 100_000
+        outcomes_limit: int = 100_000
 
     def __init__(self, config: Config | None = None) -> None:
         config = config or self.Config()
         self._accounts = MemoryAccounts()
         self._secrets = MemorySecrets()
         self._records = MemoryRecords(config.records_limit)
+        self._outcomes = MemoryOutcomes(config.outcomes_limit)
 
     @property
     def accounts(self) -> AccountStore:
@@ -213,6 +269,11 @@ class MemoryStore:
     def records(self) -> RecordStore:
         """Records."""
         return self._records
+
+    @property
+    def outcomes(self) -> OutcomeStore:
+        """Outcomes."""
+        return self._outcomes
 
     async def start(self) -> None:
         """Nothing to open."""

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from gateway.contracts import AccountStore, RecordStore, SecretStore, Store, StoreError
+from gateway.contracts import AccountStore, OutcomeStore, RecordStore, SecretStore, Store, StoreError
 from gateway.store.sqlite.accounts import SqliteAccounts
 from gateway.store.sqlite.connection import Database
 from gateway.store.sqlite.migrations import migrate
+from gateway.store.sqlite.outcomes import SqliteOutcomes
 from gateway.store.sqlite.records import SqliteRecords
 from gateway.store.sqlite.secrets import SqliteSecrets
 
@@ -44,6 +45,7 @@ class SqliteStore:
         self._accounts = SqliteAccounts(self._database)
         self._secrets = SqliteSecrets(self._database)
         self._records = SqliteRecords(self._database)
+        self._outcomes = SqliteOutcomes(self._database)
 
     @property
     def accounts(self) -> AccountStore:
@@ -59,6 +61,11 @@ class SqliteStore:
     def records(self) -> RecordStore:
         """Records."""
         return self._records
+
+    @property
+    def outcomes(self) -> OutcomeStore:
+        """Outcomes."""
+        return self._outcomes
 
     async def start(self) -> None:
         """Open, migrate, check.

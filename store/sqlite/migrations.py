@@ -28,6 +28,7 @@ SLUG_COLUMNS: Final = frozenset(
         *(("records", name) for name in ("model_routed", "provider", "credential", "tier")),
         *(("records", name) for name in ("route_reason", "task", "error_code", "price_version")),
         ("spent", "key_id"),
+        *(("outcomes", name) for name in ("call", "source", "task", "model", "against")),
     }
 )
 """The text columns that hold names. All others are one of a list of values, or in RULED_COLUMNS."""
@@ -140,7 +141,16 @@ _M002_RECORDS: Final = (
         strict, without rowid""",
 )
 
-MIGRATIONS: Final = (_M001_ACCOUNTS, _M002_RECORDS)
+_M003_OUTCOMES: Final = (
+    f"""create table outcomes (
+        {_slug("call")}, {_slug("source")}, at_ms integer not null,
+        {_slug("task")}, {_slug("model")}, {_slug("against", null=True)},
+        score integer not null check (score between 0 and 1000), primary key (call, source)
+    ) strict, without rowid""",
+    "create index outcomes_by_cell on outcomes (task, model, against, score)",
+)
+
+MIGRATIONS: Final = (_M001_ACCOUNTS, _M002_RECORDS, _M003_OUTCOMES)
 """Statements by number, from 1. Never change one that was released: add the next."""
 
 

@@ -126,6 +126,20 @@ class SqliteRecords:
         (rows,) = await self._database.look(_SPENT)
         return {Slug(key_id): Nanos(nanos) for key_id, nanos in rows}
 
+    async def find(self, ids: Sequence[Slug]) -> list[Record]:
+        """The records of these ids.
+
+        Raises:
+            StoreError: the file cannot be read, or a row in it was changed by another hand.
+        """
+        found: list[Record] = []
+        names = tuple(dict.fromkeys(ids))
+        for start in range(0, len(names), PAGE):
+            page = names[start : start + PAGE]
+            query = f"select {_COLUMNS} from records where id in ({', '.join('?' * len(page))})"  # noqa: S608
+            found += [_record(row) for row in await self._database.report(query, page)]
+        return found
+
 
 async def _add(
     db: aiosqlite.Connection,

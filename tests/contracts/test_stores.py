@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from gateway import plugins
-from gateway.contracts import KeyRow, NodeRow, ScopeRow, SecretRow, Span, Store
+from gateway.contracts import Cell, KeyRow, NodeRow, ScopeRow, SecretRow, Span, Store
+from gateway.contracts import Outcome as Judged
 from gateway.names import Slug
 from gateway.records import NAMES, Origin, Outcome, PathKind
 from gateway.usage import Nanos, Source
@@ -263,3 +264,53 @@ async def test_closing_twice_or_before_the_start_is_no_error(store: Store) -> No
     await store.close()
     await store.close()
     await type(store)().close()
+
+
+async def test_records_are_found_by_their_ids(store: Store) -> None:
+    records = [a_record(number) for number in range(2500)]
+    await store.records.add(records)
+    wanted = [records[1].id, records[2400].id, records[1].id, Slug("nobody")]
+    assert {one.id for one in await store.records.find(wanted)} == {records[1].id, records[2400].id}
+    assert len(await store.records.find([record.id for record in records])) == 2500
+    assert await store.records.find([]) == []
+
+
+JUDGED = Judged(
+    call=Slug("call-1"),
+    source=Slug("thumbs"),
+    at_ms=5,
+    task=Slug("chat"),
+    model=Slug("openai/small"),
+    against=None,
+    score=1000,
+)
+
+
+async def test_an_outcome_is_stored_once_for_a_call_and_source(store: Store) -> None:
+    other = replace(JUDGED, source=Slug("judge"), score=300)
+    assert await store.outcomes.add([JUDGED, other, replace(JUDGED, score=0)]) == 2
+    assert await store.outcomes.add([JUDGED, replace(JUDGED, call=Slug("call-2"), score=500)]) == 1
+    assert await store.outcomes.add([]) == 0
+    (cell,) = await store.outcomes.cells()
+    assert (cell.count, cell.total, cell.squares) == (3, 1800, 1000**2 + 300**2 + 500**2)
+
+
+async def test_outcomes_are_added_up_by_task_model_and_what_they_were_held_against(store: Store) -> None:
+    against = replace(JUDGED, call=Slug("call-2"), against=Slug("openai/large"), score=0)
+    task = replace(JUDGED, call=Slug("call-3"), task=Slug("writing"))
+    await store.outcomes.add([JUDGED, against, task])
+    cells = await store.outcomes.cells()
+    assert sorted((cell.task, cell.against or "", cell.total) for cell in cells) == [
+        ("chat", "", 1000),
+        ("chat", "openai/large", 0),
+        ("writing", "", 1000),
+    ]
+    assert all(isinstance(cell, Cell) and type(cell.model) is Slug for cell in cells)
+
+
+@pytest.mark.parametrize("score", [-1, 1001])
+async def test_a_score_outside_its_range_is_refused_with_its_whole_batch(store: Store, score: int) -> None:
+    with pytest.raises(ValueError):
+        await store.outcomes.add(
+            [replace(JUDGED, score=1), replace(JUDGED, call=Slug("call-2"), score=score)]
+        )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from gateway.contracts import AccountStore, RecordStore, SecretStore, Span, StoreError
+from gateway.contracts import AccountStore, OutcomeStore, RecordStore, SecretStore, Span, StoreError
 from gateway.names import Slug
 from gateway.records import Record
 from gateway.store.sqlite import SqliteStore
@@ -40,6 +40,9 @@ class TeedRecords:
     async def spent(self) -> dict[Slug, Nanos]:
         return await self._inner.spent()
 
+    async def find(self, ids: Sequence[Slug]) -> list[Record]:
+        return await self._inner.find(ids)
+
 
 class Teed:
     """A store around a store."""
@@ -67,6 +70,10 @@ class Teed:
     @property
     def records(self) -> RecordStore:
         return TeedRecords(self._inner.records, self._lines)
+
+    @property
+    def outcomes(self) -> OutcomeStore:
+        return self._inner.outcomes
 
     async def start(self) -> None:
         """Open the database, which makes its folder; then the file, for its owner only."""
