@@ -2,7 +2,6 @@
 
 from enum import StrEnum
 from typing import NoReturn
-from typing import NoReturn
 
 from gateway.errors import CallerError
 from gateway.names import Slug
