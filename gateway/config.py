@@ -269,9 +269,10 @@ class Records(_Table):
 
 
 class Classify(_Table):
-    """[classify]: classifiers in the order they are asked."""
+    """[classify]: classifiers in the order they are asked, and how long each may take."""
 
-    use: tuple[Name, ...] = ("shape",)
+    use: tuple[Name, ...] = ("shape", "linear")
+    time: Duration = 0.005
 
 
 class Log(_Table):

@@ -41,7 +41,8 @@ OPENS = {
         "gateway/dialects/openai_transcription.py": "",
         "gateway/stream/json_body.py": "",
     },
-    Purpose.CLASSIFY: {},
+    Purpose.CLASSIFY: {"routers/classifiers/linear.py": "the task is told from the words"},
+    Purpose.AFFINITY: {"gateway/upstreams/affinity.py": "a keyed digest; it lives for one call"},
     Purpose.BOUND: {"gateway/ledger/estimate.py": "the most a call can cost depends on how long its text is"},
     Purpose.SEND: {
         "gateway/adapter_kit.py": "the conformance kit looks at what an adapter would send",

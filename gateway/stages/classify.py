@@ -1,40 +1,86 @@
 """Stage 2: what kind of task a call is."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from gateway import log
-from gateway.contracts import Classifier, Labels
+from gateway.clock import Clock, SystemClock
+from gateway.contracts import Call, Classifier, Labels
 from gateway.exchange import Exchange
-from gateway.names import Slug
+from gateway.names import UNKNOWN, Slug
 
 HEADER = Slug("header")
 SURE = 1000
 
+TIME_S: Final = 0.005
+"""How long a classifier may take, where nothing else is configured."""
+
+MOST_LATE: Final = 3
+REST_S: Final = 60
+"""A classifier that was late so often in a row is left out for so long."""
+
 
 class Classify:
-    """Asks the classifiers in turn; the first that is not at a loss is believed."""
+    """Asks the classifiers in turn; the first that is not at a loss is believed.
 
-    def __init__(self, classifiers: Sequence[Classifier]) -> None:
+    Args:
+        time_s: how long each may take. A classifier runs on the loop and cannot be stopped, so a late
+            one is still believed; but one that is late again and again is given a rest.
+    """
+
+    def __init__(
+        self, classifiers: Sequence[Classifier], clock: Clock | None = None, time_s: float = TIME_S
+    ) -> None:
         self._classifiers = tuple(classifiers)
+        self._clock = clock or SystemClock()
+        self._allowed_ns = int(time_s * 10**9)
+        self._late = [0] * len(self._classifiers)  # times in a row
+        self._rests_until_ns = [0] * len(self._classifiers)
 
     async def __call__(self, exchange: Exchange) -> None:
         """Reads call. Fills labels. The caller's own label always wins. Raises nothing."""
-        call = exchange.call
+        exchange.labels = self.labels(exchange.call)
+
+    def labels(self, call: Call) -> Labels:
+        """What is believed of a call. Raises nothing."""
         if call.tags.task is not None:
-            exchange.labels = Labels(task=call.tags.task, confidence=SURE, classifier=HEADER)
-            return
-        for classifier in self._classifiers:
-            try:
-                labels = _checked(classifier.labels(call))
-            except Exception as failure:  # a plugin's mistake costs a label, never a call
-                log.fact(
-                    "classify.failed", log.Level.WARNING, error=log.kind(failure), place=log.place(failure)
-                )
+            return Labels(task=call.tags.task, confidence=SURE, classifier=HEADER)
+        begun_ns = self._clock.tick_ns()
+        for place in range(len(self._classifiers)):
+            if begun_ns < self._rests_until_ns[place]:
                 continue
-            if labels.confidence > 0:
-                exchange.labels = labels
-                return
-        exchange.labels = Labels()
+            labels = self._ask(place, call)
+            ended_ns = self._clock.tick_ns()
+            self._measure(place, labels, ended_ns - begun_ns, ended_ns)
+            begun_ns = ended_ns
+            if labels is not None and labels.confidence > 0:
+                return labels
+        return Labels()
+
+    def _ask(self, place: int, call: Call) -> Labels | None:
+        try:
+            return _checked(self._classifiers[place].labels(call))
+        except Exception as failure:  # a plugin's mistake costs a label, never a call
+            log.fact("classify.failed", log.Level.WARNING, error=log.kind(failure), place=log.place(failure))
+            return None
+
+    def _measure(self, place: int, labels: Labels | None, taken_ns: int, now_ns: int) -> None:
+        if taken_ns <= self._allowed_ns:
+            self._late[place] = 0
+            return
+        self._late[place] += 1
+        rests = self._late[place] >= MOST_LATE
+        if rests:
+            self._late[place] = 0
+            self._rests_until_ns[place] = now_ns + REST_S * 10**9
+        log.fact(
+            "classify.late",
+            log.Level.WARNING,
+            classifier=UNKNOWN if labels is None else labels.classifier,
+            number=place + 1,
+            microseconds=taken_ns // 1000,
+            rests=rests,
+        )
 
 
 def _checked(labels: Labels) -> Labels:
