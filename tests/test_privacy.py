@@ -83,7 +83,9 @@ OPENS = {
         "gateway/stages/own.py": "",
         "gateway/watch/access_log.py": "an address is shortened before it is written",
     },
-    Purpose.TRANSLATE: {},
+    Purpose.TRANSLATE: {
+        "gateway/translation/gemini_generate_ask.py": "",
+    },
 }
 """Who opens content, and for what. Nothing else in the tree does."""
 
