@@ -14,6 +14,7 @@ class Purpose(StrEnum):
 
     READ = "read"  # a dialect reads what a call asks for
     CLASSIFY = "classify"  # a classifier names the task
+    AFFINITY = "affinity"  # the beginning of a prompt is digested, so that like calls go to one place
     BOUND = "bound"  # the estimator measures the text
     SEND = "send"  # the bytes go to the provider
     METER = "meter"  # the usage is read from an answer

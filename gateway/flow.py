@@ -292,7 +292,8 @@ def _policy(
                 return None
             parts[target] = part
     plain = tuple(target for target in targets if target not in parts)
-    return Policy(name=name, router=built[0], parts=parts, targets=plain)
+    by_prompt = bool(getattr(built[0], "by_prompt", False)) or any(part.by_prompt for part in parts.values())
+    return Policy(name=name, router=built[0], parts=parts, targets=plain, by_prompt=by_prompt)
 
 
 def _classifiers(config: Config, problems: list[str]) -> list[Classifier]:

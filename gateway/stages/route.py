@@ -9,6 +9,7 @@ from gateway.errors import CallerError, GatewayError, NoRoute, OverLimit
 from gateway.exchange import Estimate, Exchange, Plan, Target
 from gateway.names import Slug
 from gateway.translation.bridge import bridge
+from gateway.upstreams import affinity
 from gateway.upstreams.catalogue import Catalogue
 from gateway.upstreams.health import Health
 from gateway.upstreams.policy import Policies, Policy
@@ -138,6 +139,8 @@ class Route:
             requested=next(named, None),
             at_us=exchange.at_us,
             tokens=self._guess(call),
+            affinity=affinity.of_prompt(call) if policy.by_prompt else None,
+            session=affinity.of_name(call.tags.session or caller.key_id),
             spent=self._spent(caller),
         )
 

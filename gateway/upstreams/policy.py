@@ -34,6 +34,8 @@ class Policy:
         targets: the models it names itself, in order.
         baseline: what savings are measured against where the caller names no model.
         on: the targets that follow after a failure of that kind.
+        by_prompt: its router, or one inside it, wants to know which calls begin with the same words. A router
+            says so by an attribute of that name.
     """
 
     name: Slug
@@ -43,6 +45,7 @@ class Policy:
     baseline: Slug | None = None
     allow_costlier: bool = False
     on: Mapping[Failure, tuple[Slug, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    by_prompt: bool = False
 
     def leaves(self) -> Iterator[Slug]:
         """Every model that it can choose, its parts' included; a name may come twice."""
