@@ -84,6 +84,7 @@ OPENS = {
         "gateway/watch/access_log.py": "an address is shortened before it is written",
     },
     Purpose.TRANSLATE: {
+        "gateway/translation/anthropic_messages_read.py": "",
         "gateway/translation/gemini_generate_ask.py": "",
     },
 }
