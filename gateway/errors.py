@@ -60,6 +60,11 @@ class GatewayError(Exception):
         return Slug(PUBLIC.get(self.code, self.code))
 
     @property
+    def kind(self) -> Failure | None:
+        """How the attempt failed; None where no other target would do better."""
+        return KINDS.get(self.code)
+
+    @property
     def message(self) -> str:
         """A sentence for the client, made here."""
         text = CODES[self.code][1]
@@ -138,7 +143,10 @@ class CredentialDead(UpstreamError):
 
 
 class UpstreamRefused(UpstreamError):
-    """The provider found the call itself at fault (4xx): no other attempt will do better."""
+    """The provider found the call itself at fault (4xx): the same target will not do better.
+
+    A model that takes longer calls may (upstream_context), and a provider with other rules (upstream_policy).
+    """
 
     retry = False
 
@@ -158,6 +166,8 @@ CODES: dict[str, tuple[int, str]] = {
     "bad_request": (400, "The request cannot be read."),
     "bad_framing": (400, "The request is not valid HTTP."),
     "cannot_translate": (400, "The model that serves this call does not speak the dialect of this path."),
+    "upstream_context": (400, "The call is longer than the model takes."),
+    "upstream_policy": (400, "The provider's content policy refused the call."),
     "invalid_key": (401, "The key is missing or not valid here."),
     "budget_exceeded": (402, "The budget does not cover this call."),
     "unpriced_model": (402, "The price of this model is not known, and calls without a price are refused."),
@@ -188,7 +198,9 @@ CODES: dict[str, tuple[int, str]] = {
     "upstream_garbled": (502, "The provider's answer is not valid."),
     "upstream_too_large": (502, "The provider's answer is larger than this gateway accepts."),
     "upstream_redirect": (502, "The provider answered with a redirect, which is never followed."),
+    "upstream_empty": (502, "The provider's answer has no content."),
     "upstream_busy": (503, "The provider is busy."),
+    "upstream_resting": (503, "The provider failed before, and is left alone for a moment."),
     "unavailable": (503, "The gateway cannot serve the call now."),
     "overloaded": (503, "The gateway has as many calls as it can hold."),
     "shutting_down": (503, "The gateway is going down."),
@@ -200,6 +212,8 @@ CODES: dict[str, tuple[int, str]] = {
 PUBLIC: dict[str, str] = {
     "bad_framing": "bad_request",
     "cannot_translate": "bad_request",
+    "upstream_context": "bad_request",
+    "upstream_policy": "bad_request",
     "store_not_allowed": "not_allowed",
     "policy_not_known": "not_allowed",
     "too_many_open_calls": "rate_limited",
@@ -211,9 +225,30 @@ PUBLIC: dict[str, str] = {
     "upstream_garbled": "upstream_failed",
     "upstream_too_large": "upstream_failed",
     "upstream_redirect": "upstream_failed",
+    "upstream_empty": "upstream_failed",
     "upstream_busy": "unavailable",
+    "upstream_resting": "unavailable",
     "overloaded": "unavailable",
     "shutting_down": "unavailable",
     "no_credential": "unavailable",
 }
 """Finer codes, and the ones clients are told in their place. Each pair has one status."""
+
+KINDS: dict[str, Failure] = {
+    "upstream_busy": Failure.RATE,
+    "upstream_failed": Failure.SERVER,
+    "upstream_unreachable": Failure.SERVER,
+    "upstream_blocked": Failure.SERVER,
+    "upstream_cut": Failure.SERVER,
+    "upstream_garbled": Failure.SERVER,
+    "upstream_too_large": Failure.SERVER,
+    "upstream_redirect": Failure.SERVER,
+    "upstream_resting": Failure.SERVER,
+    "upstream_timeout": Failure.TIMEOUT,
+    "upstream_context": Failure.CONTEXT,
+    "upstream_policy": Failure.POLICY,
+    "upstream_credential": Failure.AUTH,
+    "no_credential": Failure.AUTH,
+    "upstream_empty": Failure.EMPTY,
+}
+"""Codes of attempts that another target may make good, and their kinds. All others end the call."""

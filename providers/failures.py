@@ -37,6 +37,37 @@ DEAD_CODES: Final = frozenset({
 })  # fmt: skip
 """Codes that stand for a key no retry will revive, whatever 4xx they come with."""
 
+CONTEXT_CODES: Final = frozenset({"context_length_exceeded", "exceed_context_size_error"})
+"""Source: OpenAI's and Groq's error codes; llama.cpp's server."""
+
+TOO_LONG: Final = (
+    "maximum context length",  # OpenAI, and most compatible servers
+    "exceeds the context window",  # OpenAI, Responses
+    "prompt is too long",  # Anthropic
+    "exceed context limit",  # Anthropic, with max_tokens
+    "exceeds the maximum number of tokens",  # Gemini
+    "maximum prompt length",  # xAI
+    "reduce the length of the messages",  # Groq
+)
+"""Parts of sentences in which providers say that a call is too long, where they have no code for it."""
+
+POLICY_CODES: Final = frozenset({
+    "content_policy_violation",
+    "content_filter",
+    "invalid_prompt",
+    "moderation_blocked",
+    "ResponsibleAIPolicyViolation",
+})  # fmt: skip
+"""Source: OpenAI's error codes, images and Azure included."""
+
+REFUSING: Final = (
+    "output blocked by content filtering policy",  # Anthropic
+    "violates our usage policy",  # OpenAI
+    "violating our usage policy",  # OpenAI
+    "prohibited content",  # Gemini
+)
+"""Parts of sentences in which providers say that their content policy refuses a call."""
+
 _DURATION = re.compile(r"(?:\d{1,9}(?:\.\d{1,9})?(?:ms|h|m|s))+").fullmatch
 _PARTS = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)").findall
 _SECONDS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
@@ -63,8 +94,19 @@ def classify(status: int, headers: Headers, body: Content, clock: Clock = _CLOCK
     if status in BUSY or (status == 503 and ("retry-after" in fields or "retry-after-ms" in fields)):
         return UpstreamBusy("upstream_busy", after_s=_pause(fields, error, clock))
     if 400 <= status < 500:
-        return UpstreamRefused("upstream_refused")
+        return UpstreamRefused(_refusal(error))
     return UpstreamError("upstream_failed")
+
+
+def _refusal(error: dict[str, Any]) -> str:
+    """Why the provider found the call itself at fault: upstream_context, upstream_policy, upstream_refused."""
+    codes, message = _codes(error), error.get("message")
+    text = message.lower() if isinstance(message, str) else ""
+    if not CONTEXT_CODES.isdisjoint(codes) or any(part in text for part in TOO_LONG):
+        return "upstream_context"
+    if not POLICY_CODES.isdisjoint(codes) or any(part in text for part in REFUSING):
+        return "upstream_policy"
+    return "upstream_refused"
 
 
 def message_of(body: Content) -> str:

@@ -83,3 +83,15 @@ def test_what_a_provider_says_is_relayed_unless_it_speaks_of_our_key(
     if status is not None:
         error.answer = UpstreamAnswer(status, (), Content(b"words"))
     assert error.relayed is (error.answer if is_relayed else None)
+
+
+@pytest.mark.parametrize("code", errors.KINDS)
+def test_a_kind_of_failure_belongs_to_a_code(code: str) -> None:
+    assert code in CODES
+    assert GatewayError(code).kind is errors.KINDS[code]
+
+
+def test_every_kind_of_failure_has_a_code_and_other_errors_have_none() -> None:
+    assert set(errors.KINDS.values()) == set(errors.Failure)
+    assert GatewayError("upstream_refused").kind is None
+    assert GatewayError("bug").kind is None

@@ -206,3 +206,46 @@ def test_nothing_an_answer_says_raises_or_travels(status: int, garbage: bytes, t
         error = classify(status, headers, Content(content))
         assert CANARY not in repr(error) + error.message
         assert error.after_s is None or 0 <= error.after_s <= LONGEST_WAIT_S
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "code"),
+    [
+        (400, {"code": "context_length_exceeded", "message": CANARY}, "upstream_context"),
+        (400, {"message": "This model's maximum context length is 4097 tokens."}, "upstream_context"),
+        (400, {"message": "Your input exceeds the context window of this model."}, "upstream_context"),
+        (
+            400,
+            {"type": "invalid_request_error", "message": "prompt is too long: 9 > 8 maximum"},
+            "upstream_context",
+        ),
+        (
+            400,
+            {"message": "input length and `max_tokens` exceed context limit: 1 + 2 > 2"},
+            "upstream_context",
+        ),
+        (
+            400,
+            {
+                "code": 400,
+                "message": "The input token count (9) exceeds the maximum number of tokens allowed (8).",
+            },
+            "upstream_context",
+        ),
+        (400, {"message": "Please reduce the length of the messages or completion."}, "upstream_context"),
+        (413, {"message": "Prompt is too long"}, "upstream_context"),
+        (400, {"code": "content_policy_violation"}, "upstream_policy"),
+        (400, {"code": "content_filter"}, "upstream_policy"),
+        (400, {"code": "invalid_prompt"}, "upstream_policy"),
+        (400, {"message": "Output blocked by content filtering policy"}, "upstream_policy"),
+        (400, {"message": "the prompt is fine, another field is not"}, "upstream_refused"),
+        (500, {"code": "context_length_exceeded"}, "upstream_failed"),
+        (429, {"message": "maximum context length"}, "upstream_busy"),
+    ],
+)
+def test_calls_that_are_too_long_or_against_a_policy_are_told_apart(
+    status: int, error: dict[str, Any], code: str
+) -> None:
+    found = failed(status, {"error": error})
+    assert found.code == code
+    assert CANARY not in repr(found)
