@@ -10,7 +10,7 @@ from gateway.errors import UpstreamError
 from gateway.names import Slug
 from gateway.providers.asking import NEVER_PASSED, ask, checked_url
 from gateway.providers.failures import classify
-from gateway.providers.openai import SPEAKS, bearer
+from gateway.providers.openai import bearer, chosen
 
 _name = re.compile(r"[a-z0-9-]{1,64}").fullmatch
 _value = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,1022}[\x21-\x7e])?").fullmatch
@@ -27,22 +27,26 @@ class Compatible:
         Attributes:
             base_url: what OpenAI's own library would take, mostly ending in /v1.
             ask_usage: ask for usage on chat streams; false for servers that refuse stream_options.
+            dialects: those the server has, such as ["openai_chat"]; empty: all of OpenAI's. Calls in others
+                are translated, where they can be.
             headers: fields sent with every request, such as http-referer for OpenRouter.
         """
 
         base_url: str
         ask_usage: bool = True
+        dialects: tuple[str, ...] = ()
         headers: dict[str, str] = field(default_factory=dict, repr=False)
 
     def __init__(self, config: Config) -> None:
         self._base_url = checked_url(config.base_url)
         self._ask_usage = config.ask_usage
+        self._speaks = chosen(config.dialects)
         self._headers = _checked_headers(config.headers)
 
     @property
     def speaks(self) -> frozenset[Slug]:
-        """OpenAI's dialects; what the server lacks of them it refuses itself."""
-        return SPEAKS
+        """OpenAI's dialects, or those configured; what the server lacks of them it refuses itself."""
+        return self._speaks
 
     def request(self, call: Call, model: str, key: Secret | None) -> UpstreamRequest:
         """The call with our key as bearer, or with none where the server wants none."""

@@ -29,21 +29,29 @@ class OpenAI:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """organization and project: whom the calls are billed to, where the key belongs to several."""
+        """How it is asked.
+
+        Attributes:
+            organization, project: whom the calls are billed to, where the key belongs to several.
+            dialects: those that may be used, such as ["openai_chat"]; empty: all. Calls in others are
+                translated, where they can be.
+        """
 
         base_url: str = "https://api.openai.com/v1"
         organization: str | None = None
         project: str | None = None
+        dialects: tuple[str, ...] = ()
 
     def __init__(self, config: Config) -> None:
         self._base_url = checked_url(config.base_url)
+        self._speaks = chosen(config.dialects)
         billed = (("openai-organization", config.organization), ("openai-project", config.project))
         self._headers: Headers = tuple((name, value) for name, value in billed if value is not None)
 
     @property
     def speaks(self) -> frozenset[Slug]:
-        """OpenAI's dialects."""
-        return SPEAKS
+        """OpenAI's dialects, or those of them that are configured."""
+        return self._speaks
 
     def request(self, call: Call, model: str, key: Secret | None) -> UpstreamRequest:
         """The call with our key as bearer."""
@@ -56,6 +64,17 @@ class OpenAI:
     def asks_usage(self, call: Call) -> bool:
         """A chat stream has no usage unless asked; the Responses API always says it."""
         return call.stream and call.dialect == "openai_chat"
+
+
+def chosen(dialects: tuple[str, ...]) -> frozenset[Slug]:
+    """The dialects of a configuration; all of OpenAI's when it names none.
+
+    Raises:
+        ValueError: one of them is not OpenAI's.
+    """
+    if not SPEAKS.issuperset(dialects):
+        raise ValueError(f"dialects: known are {', '.join(sorted(SPEAKS))}")
+    return frozenset(Slug(name) for name in dialects) or SPEAKS
 
 
 def bearer(key: Secret | None) -> Headers:
