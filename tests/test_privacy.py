@@ -86,6 +86,9 @@ OPENS = {
     Purpose.TRANSLATE: {
         "gateway/translation/anthropic_messages_read.py": "",
         "gateway/translation/gemini_generate_ask.py": "",
+        "gateway/translation/openai_chat_ask.py": "",
+        "gateway/translation/openai_responses_ask.py": "",
+        "gateway/translation/openai_responses_writer.py": "a response repeats fields of its call",
     },
 }
 """Who opens content, and for what. Nothing else in the tree does."""

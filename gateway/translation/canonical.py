@@ -291,7 +291,7 @@ class ToolBegin:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ToolDelta:
-    """More of a tool call's arguments: JSON text, cut anywhere."""
+    """More of a tool call's arguments: JSON text, cut anywhere. Only of the call that began last."""
 
     index: int
     arguments: str

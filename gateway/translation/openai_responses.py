@@ -1,0 +1,57 @@
+"""OpenAI Responses as translation sees it: stateless, with function tools only.
+
+Source: OpenAI API reference, "Create a model response" and "Streaming events".
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from gateway.content import Document
+from gateway.contracts import Call, Headers
+from gateway.names import Slug
+from gateway.records import PathKind
+from gateway.translation.canonical import Ask
+from gateway.translation.losses import Loss
+from gateway.translation.openai_complaint import read_complaint, write_complaint
+from gateway.translation.openai_fields import SHARED_LOSSES
+from gateway.translation.openai_responses_ask import READ_LOSSES, read_ask
+from gateway.translation.openai_responses_body import WRITE_LOSSES, write_ask
+from gateway.translation.openai_responses_reader import ResponseReader
+from gateway.translation.openai_responses_writer import ResponseWriter
+from gateway.translation.tongue import Aim, Reader, Reply, Writer
+
+__all__ = [
+    "LOSSES", "NAME", "call", "headers", "read_ask", "read_complaint", "reader", "write_ask",
+    "write_complaint", "writer",
+]  # fmt: skip
+
+NAME: Final = Slug("openai_responses")
+
+LOSSES: Final[Mapping[Slug, Loss]] = {**SHARED_LOSSES, **READ_LOSSES, **WRITE_LOSSES}
+
+
+def call(ask: Ask, aim: Aim, original: Call, body: dict[str, Any]) -> Call:
+    return Call(
+        dialect=NAME,
+        kind=PathKind.RESPONSES,
+        model=aim.model,
+        stream=ask.stream,
+        body=Document(body, original.body.size),
+        shape=replace(original.shape, wants_usage=False, wants_store=False),
+        tags=original.tags,
+    )
+
+
+def reader(stream: bool) -> Reader:
+    return ResponseReader(stream)
+
+
+def writer(reply: Reply) -> Writer:
+    return ResponseWriter(reply)
+
+
+def headers(reply: Reply) -> Headers:
+    if reply.call.stream:
+        return (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
+    return (("content-type", "application/json"),)
