@@ -84,7 +84,7 @@ def _put(
 def _put_thought(parts: list[dict[str, Any]], thought: Thought, role: Role, losses: Losses) -> None:
     """Google's own thoughts, and such as nobody sealed. A seal without words is of the text before it."""
     if role is Role.USER or thought.redacted or thought.maker not in (None, Maker.GEMINI):
-        lose(losses, "thinking")
+        lose(losses, "thoughts")
         return
     seal = {"thoughtSignature": thought.signature} if thought.signature and thought.maker else {}
     if thought.text:

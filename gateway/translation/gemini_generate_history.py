@@ -134,7 +134,7 @@ class _History:
         thought = flag_of(part, "thought") or maker is not Maker.GEMINI
         if role is Role.USER:
             if thought and text:
-                lose(self._losses, "thinking")
+                lose(self._losses, "thoughts")
             return [Text(text)] if text and not thought else []
         if thought:
             if not text and not seal:

@@ -19,7 +19,7 @@ _DROPPED: Final = (
     Slug("seed"),
     Slug("stop"),
     Slug("strict"),
-    Slug("thinking"),
+    Slug("thoughts"),
     Slug("tier"),
     Slug("user"),
     # What this dialect says and others cannot, under its own names.
