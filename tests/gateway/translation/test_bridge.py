@@ -33,6 +33,7 @@ MODELS = {
     "anthropic_messages": "claude-sonnet-5-5",
     "gemini_generate": "gemini-2.5-flash",
 }
+WORDS = "Hello\u2028there echo:chunk=50"
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 
 
@@ -104,7 +105,7 @@ async def chunks(answer: Any) -> Any:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("caller", "provider"), PAIRS)
 async def test_words_and_numbers_arrive_in_every_pair(caller: str, provider: str, stream: bool) -> None:
-    call = read(caller, body(caller, "Hello\u2028there echo:chunk=50", False), stream)
+    call = read(caller, body(caller, WORDS, False), stream)
     one = passage(call, provider)
     answers = {size: await carried(one, provider, size) for size in (1, 7, 1 << 20)}
     if not stream:
@@ -115,9 +116,7 @@ async def test_words_and_numbers_arrive_in_every_pair(caller: str, provider: str
         assert meter.complete
         assert b"there" in answer
         if not (stream and caller == "openai_chat"):  # which says its usage only when asked
-            direct = await asked_directly(
-                read(provider, body(provider, "Hello\u2028there echo:chunk=50", False), stream)
-            )
+            direct = await asked_directly(read(provider, body(provider, WORDS, False), stream))
             assert meter.finish().usage.output == direct
 
 
