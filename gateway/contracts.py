@@ -35,6 +35,7 @@ class Shape:
         choices: how many answers are asked for (n, best_of, candidateCount), at least 1.
         turns: messages of all roles.
         tools: tool definitions sent along.
+        tool_results: messages or parts that bring back what a tool answered.
         images, audio, files: parts of that kind.
         inputs: texts of an embeddings call; images to make, for an images call.
         has_system: a system or developer text is there.
@@ -48,6 +49,7 @@ class Shape:
     choices: int = 1
     turns: int = 0
     tools: int = 0
+    tool_results: int = 0
     images: int = 0
     audio: int = 0
     files: int = 0

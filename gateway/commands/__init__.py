@@ -1,5 +1,14 @@
 """The commands, one module for each family; COMMANDS lists the functions that add them to the parser."""
 
-from gateway.commands import accounts, check, diagnose, doctor, records, selfcheck, serve
+from gateway.commands import accounts, check, classify, diagnose, doctor, records, selfcheck, serve
 
-COMMANDS = (serve.add, accounts.add, records.add, check.add, diagnose.add, selfcheck.add, doctor.add)
+COMMANDS = (
+    serve.add,
+    accounts.add,
+    records.add,
+    check.add,
+    diagnose.add,
+    classify.add,
+    selfcheck.add,
+    doctor.add,
+)

@@ -148,6 +148,7 @@ def shape_of(tree: Mapping[str, Any], body_bytes: int) -> Shape:
         max_output=count_in(tree, "max_tokens", MOST_OUTPUT, least=0),
         turns=len(messages),
         tools=len(list_in(tree, "tools")),
+        tool_results=kinds.count("tool_result"),
         images=kinds.count("image"),
         files=kinds.count("document") + kinds.count("container_upload"),
         has_system=bool(tree.get("system")) or any(_is_system(message) for message in messages),

@@ -85,13 +85,15 @@ def shape_of(tree: Mapping[str, Any], body_bytes: int) -> Shape:
     turns = contents if type(contents) is list else [contents] if contents is not None else []
     settings = either(tree, "generationConfig", "generation_config")
     config = settings if type(settings) is dict else {}
-    kinds = [modality(part) for turn in turns for part in parts_of(turn)]
+    parts = [part for turn in turns for part in parts_of(turn)]
+    kinds = [modality(part) for part in parts]
     return Shape(
         body_bytes=body_bytes,
         max_output=whole_number(config, MOST_OUTPUT, "maxOutputTokens", "max_output_tokens"),
         choices=whole_number(config, MOST_CHOICES, "candidateCount", "candidate_count") or 1,
         turns=len(turns),
         tools=_tools(tree.get("tools")),
+        tool_results=sum("functionResponse" in part or "function_response" in part for part in parts),
         images=kinds.count("image"),
         audio=kinds.count("audio"),
         files=kinds.count("file"),

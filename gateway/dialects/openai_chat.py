@@ -140,11 +140,12 @@ def _shape(tree: dict[str, Any], size: int) -> Shape:
     messages = list_in(tree, "messages")
     if not messages:
         refuse("messages")
-    system, images, audio, files = _parts(messages)
+    system, results, images, audio, files = _parts(messages)
     if _SHAPING.isdisjoint(tree):
         return Shape(
             body_bytes=size,
             turns=len(messages),
+            tool_results=results,
             images=images,
             audio=audio,
             files=files,
@@ -160,6 +161,7 @@ def _shape(tree: dict[str, Any], size: int) -> Shape:
         choices=count_in(tree, "n", MOST_CHOICES) or 1,
         turns=len(messages),
         tools=len(list_in(tree, "tools")) + len(list_in(tree, "functions")),
+        tool_results=results,
         images=images,
         audio=audio,
         files=files,
@@ -179,16 +181,20 @@ _SHAPING: Final = frozenset(
 """Fields that say more of a call's shape than its messages."""
 _STRUCTURED: Final = ("json_schema", "json_object")
 _SYSTEM: Final = ("system", "developer")
+_TOOL: Final = ("tool", "function")
 
 
-def _parts(messages: list[Any]) -> tuple[int, int, int, int]:
-    """System messages, and parts of the kinds that have a price of their own: images, sound, files."""
-    system = images = audio = files = 0
+def _parts(messages: list[Any]) -> tuple[int, int, int, int, int]:
+    """System messages, tools' results, and parts that have a price of their own: images, sound, files."""
+    system = results = images = audio = files = 0
     for message in messages:
         if type(message) is not dict:
             refuse("messages")
-        if message.get("role") in _SYSTEM:
+        role = message.get("role")
+        if role in _SYSTEM:
             system += 1
+        elif role in _TOOL:
+            results += 1
         content = message.get("content")
         if type(content) is list:
             for part in content:
@@ -199,4 +205,4 @@ def _parts(messages: list[Any]) -> tuple[int, int, int, int]:
                     audio += 1
                 elif kind == "file":
                     files += 1
-    return system, images, audio, files
+    return system, results, images, audio, files

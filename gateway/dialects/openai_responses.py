@@ -174,6 +174,7 @@ def _shape(tree: dict[str, Any], size: int) -> Shape:
         max_output=count_in(tree, "max_output_tokens", MOST_OUTPUT),
         turns=len(items),
         tools=len(list_in(tree, "tools")),
+        tool_results=found["results"],
         images=found["input_image"],
         audio=found["input_audio"],
         files=found["input_file"],
@@ -183,14 +184,20 @@ def _shape(tree: dict[str, Any], size: int) -> Shape:
     )
 
 
+_PRICED: Final = ("input_image", "input_audio", "input_file")
+_RESULTS: Final = ("function_call_output", "custom_tool_call_output")
+
+
 def _items(items: list[Any]) -> dict[str, int]:
-    """How many parts of the kinds that have a price of their own, and how many system items."""
-    found = {"input_image": 0, "input_audio": 0, "input_file": 0, "system": 0}
+    """How many parts of the kinds that have a price of their own, system items and tools' results."""
+    found = {"input_image": 0, "input_audio": 0, "input_file": 0, "system": 0, "results": 0}
     for item in items:
         if type(item) is not dict:
             continue
         if item.get("role") in ("system", "developer"):
             found["system"] += 1
+        if item.get("type") in _RESULTS:
+            found["results"] += 1
         content = item.get("content")
         output = item.get("output")
         for part in (
@@ -198,6 +205,6 @@ def _items(items: list[Any]) -> dict[str, int]:
             *(output if type(output) is list else ()),
         ):
             kind = part.get("type") if type(part) is dict else None
-            if type(kind) is str and kind in found:
+            if type(kind) is str and kind in _PRICED:
                 found[kind] += 1
     return found

@@ -22,7 +22,7 @@ _VISION = Slug("vision")
 
 
 class Shape:
-    """Knows the tasks that the endpoint, the tools or the images of a call tell."""
+    """Knows the tasks that the endpoint, the tools, their results or the images of a call tell."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
@@ -34,7 +34,7 @@ class Shape:
     def labels(self, call: Call) -> Labels:
         """The task that the shape tells; confidence 0 when it tells none."""
         task = _BY_KIND.get(call.kind)
-        if task is None and call.shape.tools:
+        if task is None and (call.shape.tools or call.shape.tool_results):
             task = _TOOL_USE
         if task is None and call.shape.images:
             task = _VISION

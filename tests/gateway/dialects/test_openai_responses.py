@@ -76,6 +76,7 @@ def test_a_call_is_understood() -> None:
         max_output=9,
         turns=4,
         tools=1,
+        tool_results=1,
         images=2,
         audio=1,
         files=1,
