@@ -98,7 +98,7 @@ def build(config: Config, lasting: Lasting) -> Flow:
     measure = _estimate(config, catalogue)
     charges = Charges(book, clock)
     record = Recording(lasting.ledger, charges, lasting.keep, lasting.observers, clock)
-    classify = Classify(classifiers)
+    classify = Classify(classifiers, clock, config.classify.time)
     route = Route(
         catalogue,
         routes,

@@ -95,7 +95,7 @@ def test_a_request_is_read_into_numbers() -> None:
     read = anthropic_messages.read_call(envelope(REQUEST))
     assert (read.model, read.stream, read.kind) == ("claude-test-5", True, PathKind.MESSAGES)
     assert replace(read.shape, body_bytes=0) == Shape(
-        max_output=100, turns=3, tools=2, tool_results=1, images=2, files=1, has_system=True
+        max_output=100, turns=3, tools=2, tool_results=2, images=2, files=1, has_system=True
     )
 
 
