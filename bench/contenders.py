@@ -109,11 +109,14 @@ class Contender:
             return int(db.execute("select count(*) from records").fetchone()[0])
 
 
-def start_tollgate(folder: Path, upstream: int | None) -> tuple[Contender, float]:
+def start_tollgate(
+    folder: Path, upstream: int | None, python: str = sys.executable, name: str = "tollgate"
+) -> tuple[Contender, float]:
     """Tollgate with everything on; and the seconds from its start to its first answer.
 
     Args:
         upstream: the mock's port; None: nothing is configured but where files go.
+        python: of the environment in which it is installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port = machine.free_port()
@@ -124,9 +127,10 @@ def start_tollgate(folder: Path, upstream: int | None) -> tuple[Contender, float
     with (folder / "out").open("w") as out:
         began = time.monotonic()
         process = subprocess.Popen(
-            machine.pinned(
-                [sys.executable, "-m", "gateway", "serve", "--config", f"{folder}/gateway.toml"], True
-            ),
+            machine.pinned([python, "-m", "gateway", "serve", "--config", f"{folder}/gateway.toml"], True),
+            cwd=None
+            if python == sys.executable
+            else folder,  # where no checkout comes first
             stdout=out,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -135,7 +139,7 @@ def start_tollgate(folder: Path, upstream: int | None) -> tuple[Contender, float
     machine.await_port(port, "/readyz")
     took_s = time.monotonic() - began
     key = _first_key(folder / "out")
-    return Contender(name="tollgate", port=port, process=process, key=key, folder=folder), took_s
+    return Contender(name=name, port=port, process=process, key=key, folder=folder), took_s
 
 
 def _first_key(out: Path) -> str:

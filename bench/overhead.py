@@ -69,7 +69,7 @@ class Bench:
     plan: Plan
     folder: Path
     loadgen: Path
-    begun: int = 0
+    begun: dict[str, int] = field(default_factory=dict)
     failed: int = 0
     rounds: dict[str, list[Figures]] = field(default_factory=dict)
 
@@ -90,8 +90,8 @@ class Bench:
         bad = found["failed"] + found["unfinished"]
         if bad:
             print(f"  {one.name}: {bad} of {found['begun']} calls failed", file=sys.stderr)
-        if one.name == "tollgate":
-            self.begun += found["begun"]
+        if one.folder is not None:
+            self.begun[one.name] = self.begun.get(one.name, 0) + found["begun"]
             self.failed += bad
         return found
 
@@ -217,22 +217,26 @@ def _number(value: float | None) -> str:
 
 
 def all_stored(bench: Bench, tollgate: Contender) -> bool:
-    """Stop Tollgate, and compare the calls that were made with the records in its store."""
-    due = time.monotonic() + 20
-    while tollgate.stored_records() < bench.begun and time.monotonic() < due:
+    """Stop a Tollgate, and compare the calls that were made with the records in its store."""
+    due, begun = time.monotonic() + 20, bench.begun.get(tollgate.name, 0)
+    while tollgate.stored_records() < begun and time.monotonic() < due:
         time.sleep(0.2)
     tollgate.stop()
     stored = tollgate.stored_records()
-    print(f"\ncalls made: {bench.begun}, failed: {bench.failed}, records stored: {stored}")
-    return stored == bench.begun and not bench.failed
+    print(f"\n{tollgate.name}: calls made: {begun}, failed: {bench.failed}, records stored: {stored}")
+    return stored == begun and not bench.failed
 
 
-def start_all(folder: Path, upstream: int, only: list[str]) -> tuple[list[Contender], dict[str, str]]:
+def start_all(
+    folder: Path, upstream: int, only: list[str], against: str | None
+) -> tuple[list[Contender], dict[str, str]]:
     """Start the contenders; and why some are missing."""
     running = [
         Contender(name="direct", port=upstream),
         contenders.start_tollgate(folder / "tollgate", upstream)[0],
     ]
+    if against is not None:
+        running.append(contenders.start_tollgate(folder / "other", upstream, against, "other")[0])
     missing: dict[str, str] = {}
     makers: dict[str, Callable[[Path, int], Contender | str]] = {
         "passthrough": contenders.start_passthrough,
@@ -248,7 +252,7 @@ def start_all(folder: Path, upstream: int, only: list[str]) -> tuple[list[Conten
     return running, missing
 
 
-def run(plan: Plan, results: Path, only: list[str]) -> int:
+def run(plan: Plan, results: Path, only: list[str], against: str | None) -> int:
     """The whole run; the exit code is 1 if the result is not valid."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
@@ -261,10 +265,11 @@ def run(plan: Plan, results: Path, only: list[str]) -> int:
         try:
             time.sleep(0.2)
             alone = idle(bench)
-            running, missing = start_all(folder, upstream, only)
+            running, missing = start_all(folder, upstream, only, against)
             bench.note(running[1], alone)
             measure(bench, running)
-            valid = all_stored(bench, running[1])
+            stored = [all_stored(bench, one) for one in running if one.folder is not None]
+            valid = all(stored)
         finally:
             for one in running:
                 one.stop()
@@ -279,7 +284,7 @@ def run(plan: Plan, results: Path, only: list[str]) -> int:
             "machine": machine.line(),
             "load_average": [load_before, os.getloadavg()],
             "valid": valid,
-            "calls": bench.begun,
+            "calls": bench.begun["tollgate"],
             "missing": missing,
             "medians": found,
             "rounds": bench.rounds,
@@ -299,6 +304,9 @@ def main() -> int:
     parser.add_argument("--tiny", action="store_true", help="only see whether it works")
     parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("--only", action="append", default=[], help="passthrough, nginx or litellm")
+    parser.add_argument(
+        "--against", metavar="PYTHON", help="another version, in the environment of this interpreter"
+    )
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     arguments = parser.parse_args()
     plan = Plan(rounds=arguments.rounds or 7)
@@ -306,7 +314,7 @@ def main() -> int:
         plan = Plan(rounds=1, seconds=1, latency_s=2, starts=1, open_streams=300)
     if arguments.tiny:
         plan = Plan(rounds=1, seconds=0.2, latency_s=0.4, rate=50, connections=4, open_streams=8, starts=1)
-    return run(plan, arguments.results, arguments.only)
+    return run(plan, arguments.results, arguments.only, arguments.against)
 
 
 if __name__ == "__main__":
