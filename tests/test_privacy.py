@@ -110,6 +110,7 @@ WRITES = {
     "gateway/app.py": "an empty file that says a worker is ready",
     "gateway/opening.py": "the admin token's file",
     "gateway/cli.py": "the null device, when whoever read our output has left",
+    "gateway/commands/route_eval.py": "decisions on rows of a file that the operator gives: ids, numbers, one word",
     "gateway/commands/serve.py": "the configuration that init writes",
     "gateway/ledger/journal.py": "records",
     "gateway/ledger/make_prices.py": "the price book, when a maintainer makes a new one",
@@ -194,6 +195,10 @@ NAMED_ON_THE_WAY = {
     ("routers/cheapest.py", "target"): "of the configuration",
     ("routers/fallback.py", "target"): "of the configuration",
     ("routers/fixed.py", "config.target"): "of the configuration",
+    ("routers/quality.py", "config.default"): "of the configuration",
+    ("routers/quality.py", "model"): "of the configuration",
+    ("routers/quality.py", "requested"): "of the configuration",
+    ("routers/quality.py", "target"): "of the configuration",
     ("routers/weighted.py", "name"): "of the configuration",
 }
 """Everything that becomes a name, and so may be kept, where calls pass."""

@@ -1,6 +1,16 @@
 """The commands, one module for each family; COMMANDS lists the functions that add them to the parser."""
 
-from gateway.commands import accounts, check, classify, diagnose, doctor, records, selfcheck, serve
+from gateway.commands import (
+    accounts,
+    check,
+    classify,
+    diagnose,
+    doctor,
+    records,
+    route_eval,
+    selfcheck,
+    serve,
+)
 
 COMMANDS = (
     serve.add,
@@ -11,4 +21,5 @@ COMMANDS = (
     classify.add,
     selfcheck.add,
     doctor.add,
+    route_eval.add,
 )

@@ -1,0 +1,160 @@
+"""Fits a model of prompts from outcomes of both models, and measures it on rows it was not fitted on."""
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.quality import features
+from gateway.quality.calibration import Curve, fit_curve
+from gateway.quality.sparse import Matrix, matrix, ridge
+from gateway.quality.threshold import NOTHING, Cut, find_cut
+
+FOLDS: Final = 8
+PENALTIES: Final = (2.0, 5.0, 12.0, 30.0, 80.0)
+LEAST: Final = 60
+"""Rows below which nothing is fitted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feedback:
+    """A prompt with the outcomes of both models, from 0 to 1. group: what kind of task it is, if known."""
+
+    prompt: str
+    group: str
+    cheap: float
+    requested: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """What was fitted: a score for each prompt, above all a matter of order.
+
+    Attributes:
+        key: of the hash.
+        weights: by column; the groups' columns follow those of words and shapes.
+        means, scales: of the shapes, over the rows it was fitted on.
+        groups: the groups that have a column.
+        base: the score of a prompt without features.
+    """
+
+    key: bytes
+    weights: Sequence[float]
+    means: Sequence[float]
+    scales: Sequence[float]
+    groups: Mapping[str, int]
+    base: float
+
+    def score(self, prompt: str, group: str = "") -> float:
+        """What the cheaper model gains over the requested one, as far as the prompt tells: mostly below 0."""
+        row = _row(prompt, group, self)
+        return self.base + sum(self.weights[column] * value for column, value in row.items())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """A model with all that was measured out of fold.
+
+    scores: of the rows, by models that did not see them.
+    """
+
+    model: Model
+    curve: Curve
+    cut: Cut
+    scores: Sequence[float]
+
+
+def fit(rows: Sequence[Feedback], key: bytes, floor: float, confidence: float) -> Fit | None:
+    """Fit a model; None when there are too few rows."""
+    if len(rows) < LEAST:
+        return None
+    gains = [row.cheap - row.requested for row in rows]
+    blank = _blank(rows, key)
+    table = [_row(row.prompt, row.group, blank) for row in rows]
+    width = features.BUCKETS + features.SHAPES + len(blank.groups)
+    folds = _folds(len(rows))
+    best = min(
+        (_out_of_fold(table, gains, width, folds, penalty) for penalty in PENALTIES),
+        key=lambda found: found.error,
+    )
+    base = sum(gains) / len(gains)
+    weights = ridge(matrix(table, width), [gain - base for gain in gains], best.penalty)
+    scores = best.scores
+    curve = fit_curve(scores, [gain >= 0 for gain in gains])
+    requested = sum(row.requested for row in rows) / len(rows)
+    cut = find_cut(scores, gains, requested, floor, confidence)
+    model = Model(
+        key=key, weights=weights, means=blank.means, scales=blank.scales, groups=blank.groups, base=base
+    )
+    return Fit(model=model, curve=curve, cut=cut, scores=scores)
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    penalty: float
+    error: float
+    scores: Sequence[float]
+
+
+def _out_of_fold(
+    table: Sequence[features.Row],
+    gains: Sequence[float],
+    width: int,
+    folds: Sequence[Sequence[int]],
+    penalty: float,
+) -> _Try:
+    scores = [0.0] * len(table)
+    for fold in folds:
+        out = set(fold)
+        into = [row for row in range(len(table)) if row not in out]
+        base = sum(gains[row] for row in into) / len(into)
+        weights = ridge(_part(table, into, width), [gains[row] - base for row in into], penalty)
+        for row in fold:
+            scores[row] = base + sum(weights[column] * value for column, value in table[row].items())
+    error = math.fsum((score - gain) ** 2 for score, gain in zip(scores, gains, strict=True))
+    return _Try(penalty, error, scores)
+
+
+def _part(table: Sequence[features.Row], rows: Sequence[int], width: int) -> Matrix:
+    return matrix([table[row] for row in rows], width)
+
+
+def _folds(size: int) -> list[list[int]]:
+    order = list(range(size))
+    random.Random(size).shuffle(order)  # noqa: S311 - the same rows give the same folds
+    return [order[start::FOLDS] for start in range(FOLDS)]
+
+
+def _blank(rows: Sequence[Feedback], key: bytes) -> Model:
+    """A model without weights, for its way to make rows."""
+    shapes = [features.shape(row.prompt) for row in rows]
+    columns = list(zip(*shapes, strict=True))
+    means = [sum(column) / len(column) for column in columns]
+    scales = [
+        math.sqrt(sum((one - mean) ** 2 for one in column) / len(column)) or 1.0
+        for column, mean in zip(columns, means, strict=True)
+    ]
+    names = sorted({row.group for row in rows} - {""})
+    first = features.BUCKETS + features.SHAPES
+    return Model(
+        key=key,
+        weights=(),
+        means=means,
+        scales=scales,
+        groups={name: first + place for place, name in enumerate(names)},
+        base=0.0,
+    )
+
+
+def _row(prompt: str, group: str, model: Model) -> features.Row:
+    row = dict(features.words(prompt, model.key))
+    shapes = zip(features.shape(prompt), model.means, model.scales, strict=True)
+    for place, (one, mean, scale) in enumerate(shapes):
+        row[features.BUCKETS + place] = features.SHAPE_WEIGHT * max(-3.0, min(3.0, (one - mean) / scale))
+    if group in model.groups:
+        row[model.groups[group]] = features.GROUP_WEIGHT
+    return row
+
+
+NO_CUT: Final = NOTHING
