@@ -70,7 +70,8 @@ def read_turns(tree: Mapping[str, Any], losses: Losses) -> tuple[Turn, ...]:
         CallerError: bad_request or cannot_translate, with the field in about.
     """
     history = _History(losses)
-    return turns_of([history.turn(content) for content in objects_of(tree, "contents")])
+    turns = turns_of([history.turn(content) for content in objects_of(tree, "contents")])
+    return tuple(turn if turn.role is Role.USER else _joined(turn) for turn in turns)
 
 
 def read_texts(content: Mapping[str, Any], name: str, losses: Losses) -> tuple[Text, ...]:
@@ -105,8 +106,7 @@ class _History:
         for part in list_of(content, "parts"):
             if type(part) is not dict:
                 refuse("parts")
-            for one in self._parts(part, role):
-                _append(parts, one, role)
+            parts += self._parts(part, role)
         return Turn(role, tuple(parts))
 
     def _parts(self, part: Mapping[str, Any], role: Role) -> list[Part]:
@@ -183,15 +183,20 @@ class _History:
         return made_id("no call", self._calls, name)
 
 
-def _append(parts: list[Part], part: Part, role: Role) -> None:
-    """Put a part behind the others. What a stream cut into pieces becomes one again."""
-    last = parts[-1] if parts else None
-    if role is Role.ASSISTANT and isinstance(last, Text) and isinstance(part, Text):
-        parts[-1] = Text(last.text + part.text)
-    elif isinstance(last, Thought) and isinstance(part, Thought) and not last.signature and not part.redacted:
-        parts[-1] = Thought(last.text + part.text, part.signature, part.maker)
-    else:
-        parts.append(part)
+def _joined(turn: Turn) -> Turn:
+    """A model's turn in which the pieces of a stream, each kept in a content of its own, are one again."""
+    parts: list[Part] = []
+    for part in turn.parts:
+        last = parts[-1] if parts else None
+        if isinstance(last, Text) and isinstance(part, Text):
+            parts[-1] = Text(last.text + part.text)
+        elif (
+            isinstance(last, Thought) and isinstance(part, Thought) and not (last.signature or part.redacted)
+        ):
+            parts[-1] = Thought(last.text + part.text, part.signature, part.maker)
+        else:
+            parts.append(part)
+    return Turn(turn.role, tuple(parts))
 
 
 def _arguments(args: dict[str, Any]) -> str:

@@ -59,7 +59,7 @@ def call_of(tree: dict[str, Any], *, stream: bool = False, query: tuple[tuple[st
         kind=PathKind.GENERATE,
         model="m",
         stream=stream,
-        body=Document(tree, len(orjson.dumps(tree))),
+        body=Document(tree, 100),
         query=query,
         verb="streamGenerateContent" if stream else "generateContent",
     )
