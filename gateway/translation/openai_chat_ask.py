@@ -28,13 +28,13 @@ from gateway.translation.canonical import (
 from gateway.translation.losses import Loss, Losses
 from gateway.translation.openai_fields import (
     BREAKPOINT,
-    CONTENT,
     FILE_ID,
     LOGPROBS,
     STORE,
-    SYSTEM_POSITION,
+    SYSTEM_PLACE,
     SYSTEM_ROLES,
-    TOOLS,
+    UNKNOWN_PART,
+    UNKNOWN_TOOL,
     Fields,
     check_fields,
     choice_in,
@@ -154,7 +154,7 @@ def _tools(tree: dict[str, Any], losses: Losses) -> tuple[Tool, ...]:
     for entry in list_in(tree, "tools"):
         kind = object_of(entry, "tools").get("type")
         if kind != "function":
-            losses.refuse(CUSTOM if kind == "custom" else TOOLS)
+            losses.refuse(CUSTOM if kind == "custom" else UNKNOWN_TOOL)
         tools.append(tool_of(object_of(entry.get("function"), "tools")))
     return tuple(tools)
 
@@ -173,7 +173,7 @@ def _conversation(tree: dict[str, Any], losses: Losses) -> tuple[tuple[Text, ...
         role = message.get("role")
         if role in SYSTEM_ROLES:
             if turns:
-                losses.drop(SYSTEM_POSITION)
+                losses.drop(SYSTEM_PLACE)
             system += [part for part in _parts(message, losses) if isinstance(part, Text)]
         elif role == "user":
             turns.append(Turn(Role.USER, tuple(_parts(message, losses))))
@@ -219,7 +219,7 @@ def _result(message: dict[str, Any], losses: Losses) -> ToolResult:
     parts: list[Shown] = []
     for part in _parts(message, losses):
         if not isinstance(part, Text | Image | File):
-            losses.refuse(CONTENT)
+            losses.refuse(UNKNOWN_PART)
         else:
             parts.append(part)
     return ToolResult(id, tuple(parts), text_in(message, "name", _MESSAGES))
@@ -253,7 +253,7 @@ def _part(entry: dict[str, Any], losses: Losses) -> Text | Image | File | Sound:
         sound = object_of(entry.get("input_audio"), _MESSAGES)
         return Sound(text_in(sound, "format", _MESSAGES), text_in(sound, "data", _MESSAGES))
     if kind != "file":
-        losses.refuse(CONTENT)
+        losses.refuse(UNKNOWN_PART)
     file = object_of(entry.get("file"), _MESSAGES)
     if file.get("file_id") is not None:
         losses.refuse(FILE_ID)

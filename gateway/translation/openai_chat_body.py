@@ -143,7 +143,7 @@ def _heard(turn: Turn, losses: Losses) -> list[dict[str, Any]]:
             told, more = _result(part, losses)
             messages.append(told)
             parts += more
-        elif isinstance(part, Text | Image | File | Sound):
+        elif isinstance(part, Image | File | Sound) or (isinstance(part, Text) and part.text):
             parts.append(_part(part, losses))
     if parts:
         messages.append({"role": "user", "content": _content(parts)})
@@ -168,14 +168,14 @@ def _said(turn: Turn, losses: Losses) -> list[dict[str, Any]]:
     calls: list[dict[str, Any]] = []
     for part in turn.parts:
         if isinstance(part, Text):
-            texts.append(_text(part))
+            texts += [_text(part)] if part.text else []
         elif isinstance(part, ToolCall):
             function = {"name": part.name, "arguments": part.arguments or "{}"}
             calls.append({"id": short_id(part.id, ID_LENGTH), "type": "function", "function": function})
         elif isinstance(part, Thought):
             losses.drop(THOUGHTS)
         else:
-            losses.refuse(ASSISTANT_MEDIA)
+            losses.drop(ASSISTANT_MEDIA)
     if not texts and not calls:
         return []
     message: dict[str, Any] = {"role": "assistant", "content": _content(texts) if texts else None}

@@ -36,14 +36,14 @@ THOUGHTS: Final = Slug("thoughts")
 STOP: Final = Slug("stop")
 TIER: Final = Slug("tier")
 STORE: Final = Slug("store")
-SYSTEM_POSITION: Final = Slug("system_position")
+SYSTEM_PLACE: Final = Slug("system_place")
 SAFETY: Final = Slug("safety_identifier")
 BREAKPOINT: Final = Slug("prompt_cache_breakpoint")
-OTHER_FIELDS: Final = Slug("other_fields")
+UNKNOWN_FIELD: Final = Slug("unknown_field")
 FILE_ID: Final = Slug("file_id")
 ASSISTANT_MEDIA: Final = Slug("assistant_media")
-CONTENT: Final = Slug("content")
-TOOLS: Final = Slug("tools")
+UNKNOWN_PART: Final = Slug("unknown_part")
+UNKNOWN_TOOL: Final = Slug("unknown_tool")
 
 SHARED_LOSSES: Final[Mapping[Slug, Loss]] = {
     TOP_K: Loss.DROPPED,
@@ -53,14 +53,14 @@ SHARED_LOSSES: Final[Mapping[Slug, Loss]] = {
     STOP: Loss.DROPPED,
     TIER: Loss.DROPPED,
     STORE: Loss.DROPPED,  # only where it is true
-    SYSTEM_POSITION: Loss.DROPPED,  # a later system text goes to the front
+    SYSTEM_PLACE: Loss.DROPPED,  # a later system text goes to the front
     SAFETY: Loss.DROPPED,  # only beside another user
     BREAKPOINT: Loss.DROPPED,
-    OTHER_FIELDS: Loss.DROPPED,  # whatever this version does not know
+    UNKNOWN_FIELD: Loss.DROPPED,  # whatever this version does not know
     FILE_ID: Loss.REFUSED,  # a file that lies at the provider
-    ASSISTANT_MEDIA: Loss.REFUSED,
-    CONTENT: Loss.REFUSED,  # a kind of part that this version does not know
-    TOOLS: Loss.REFUSED,  # a kind of tool that this version does not know
+    ASSISTANT_MEDIA: Loss.DROPPED,  # pictures and files in turns of the assistant
+    UNKNOWN_PART: Loss.REFUSED,  # a kind of part that this version does not know
+    UNKNOWN_TOOL: Loss.REFUSED,  # a kind of tool that this version does not know
 }
 
 
@@ -94,7 +94,7 @@ def check_fields(tree: Mapping[str, Any], fields: Fields, losses: Losses) -> Non
             if value is not False and value != "" and value != []:
                 losses.refuse(fields.refused[name])
         elif name not in fields.dropped:
-            losses.drop(OTHER_FIELDS)
+            losses.drop(UNKNOWN_FIELD)
         elif value:
             losses.drop(fields.dropped[name])
 
@@ -232,7 +232,7 @@ def choice_in(
     if shape.get("type") == "function":
         return Choice(Use.NAMED, (_name(shape, name_of),), parallel), tools
     if shape.get("type") != "allowed_tools":
-        losses.refuse(TOOLS)
+        losses.refuse(UNKNOWN_TOOL)
     shape = object_of(shape.get("allowed_tools", shape), "tool_choice")
     names = tuple(_name(object_of(tool, "tool_choice"), name_of) for tool in list_in(shape, "tools"))
     if shape.get("mode") == "required" and names:
@@ -358,13 +358,14 @@ JSON_WISH: Final = "Answer in JSON."
 
 def system_of(ask: Ask) -> tuple[Text, ...]:
     """The system texts; with a wish for JSON where the API insists that some text says so."""
+    system = tuple(text for text in ask.system if text.text)
     if ask.format is None or ask.format.schema is not None:
-        return ask.system
-    texts = [text.text for text in ask.system]
+        return system
+    texts = [text.text for text in system]
     texts += [part.text for turn in ask.turns for part in turn.parts if isinstance(part, Text)]
     if any("json" in text.lower() for text in texts):
-        return ask.system
-    return (*ask.system, Text(JSON_WISH))
+        return system
+    return (*system, Text(JSON_WISH))
 
 
 def short_id(id: str, most: int) -> str:

@@ -28,13 +28,13 @@ from gateway.translation.canonical import (
 from gateway.translation.losses import Loss, Losses
 from gateway.translation.openai_fields import (
     BREAKPOINT,
-    CONTENT,
     FILE_ID,
     LOGPROBS,
     STORE,
-    SYSTEM_POSITION,
+    SYSTEM_PLACE,
     SYSTEM_ROLES,
-    TOOLS,
+    UNKNOWN_PART,
+    UNKNOWN_TOOL,
     Fields,
     check_fields,
     choice_in,
@@ -165,7 +165,7 @@ def _tools(tree: dict[str, Any], losses: Losses) -> tuple[Tool, ...]:
     for entry in list_in(tree, "tools"):
         kind = object_of(entry, "tools").get("type")
         if kind != "function":
-            losses.refuse(HOSTED.get(kind, TOOLS) if type(kind) is str else TOOLS)
+            losses.refuse(HOSTED.get(kind, UNKNOWN_TOOL) if type(kind) is str else UNKNOWN_TOOL)
         tools.append(tool_of(entry))
     return tuple(tools)
 
@@ -184,7 +184,7 @@ def _conversation(tree: dict[str, Any], losses: Losses) -> tuple[tuple[Text, ...
         kind = item.get("type", "message")
         if kind == "message" and item.get("role") in SYSTEM_ROLES:
             if turns:
-                losses.drop(SYSTEM_POSITION)
+                losses.drop(SYSTEM_PLACE)
             system += [part for part in _parts(item.get("content"), losses) if isinstance(part, Text)]
         else:
             turns.append(_turn(kind, item, losses))
@@ -218,7 +218,7 @@ def _result(item: dict[str, Any], losses: Losses) -> ToolResult:
     parts: list[Shown] = []
     for part in _parts(item.get("output"), losses):
         if not isinstance(part, Text | Image | File):
-            losses.refuse(CONTENT)
+            losses.refuse(UNKNOWN_PART)
         parts.append(part)
     return ToolResult(id, tuple(parts), text_in(item, "name", _INPUT))
 
@@ -258,7 +258,7 @@ def _part(entry: dict[str, Any], losses: Losses) -> Text | Image | File | Sound:
         sound = object_of(entry.get("input_audio"), _INPUT)
         return Sound(text_in(sound, "format", _INPUT), text_in(sound, "data", _INPUT))
     if kind != "input_file":
-        losses.refuse(CONTENT)
+        losses.refuse(UNKNOWN_PART)
     name = text_in(entry, "filename", _INPUT)
     url = text_in(entry, "file_url", _INPUT)
     return File(url=url, name=name) if url else file_of(entry.get("file_data"), name, _INPUT)

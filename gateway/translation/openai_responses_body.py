@@ -44,7 +44,7 @@ SEED: Final = Slug("seed")
 PRESENCE: Final = Slug("presence_penalty")
 FREQUENCY: Final = Slug("frequency_penalty")
 MAX_OUTPUT: Final = Slug("max_output")
-SOUND: Final = Slug("input_audio")
+SOUND: Final = Slug("audio")
 
 WRITE_LOSSES: Final = {
     SEED: Loss.DROPPED,
@@ -155,7 +155,7 @@ def _heard(turn: Turn, losses: Losses) -> list[dict[str, Any]]:
             items += _message(parts)
             parts = []
             items.append(_result(part, losses))
-        elif isinstance(part, Text | Image | File | Sound):
+        elif isinstance(part, Image | File | Sound) or (isinstance(part, Text) and part.text):
             parts.append(_part(part, losses))
     return items + _message(parts)
 
@@ -179,7 +179,8 @@ def _said(turn: Turn, losses: Losses) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     for part in turn.parts:
         if isinstance(part, Text):
-            items.append({"type": "message", "role": "assistant", "content": part.text})
+            message = {"type": "message", "role": "assistant", "content": part.text}
+            items += [message] if part.text else []
         elif isinstance(part, ToolCall):
             id = short_id(part.id, ID_LENGTH)
             arguments = part.arguments or "{}"
@@ -187,7 +188,7 @@ def _said(turn: Turn, losses: Losses) -> list[dict[str, Any]]:
         elif isinstance(part, Thought):
             items += _thought(part, losses)
         else:
-            losses.refuse(ASSISTANT_MEDIA)
+            losses.drop(ASSISTANT_MEDIA)
     return items
 
 

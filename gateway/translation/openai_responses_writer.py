@@ -232,11 +232,14 @@ class ResponseWriter:
     # --- reasoning ----------------------------------------------------------------------------------
 
     def _think(self, event: ThoughtDelta) -> None:
-        """Words go into a summary; a seal closes the thought, so that it is one item with its words."""
+        """Words go into a summary; a seal closes the thought, so that it is one item with its words.
+
+        A redacted thought has none: it is an item of its own.
+        """
         if not event.text and not event.signature:
             return
         item = self._item
-        if item is None or item["type"] != "reasoning":
+        if item is None or item["type"] != "reasoning" or event.redacted:
             item = self._open_item("rs", {"type": "reasoning", "summary": []})
         if event.text:
             place = {**self._place, "summary_index": 0}
