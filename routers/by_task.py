@@ -3,10 +3,13 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from operator import ge, le
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from gateway.contracts import Choice, Question, Router
-from gateway.names import Slug
+from gateway.names import Slug, is_name
+from gateway.records import PathKind
+from gateway.routers import declared
 
 RULE: Final = "rule"
 OTHERWISE: Final = Slug("otherwise")
@@ -14,6 +17,7 @@ OTHERWISE: Final = Slug("otherwise")
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _span = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])-([01][0-9]|2[0-4]):([0-5][0-9])").fullmatch
 _DAY_US: Final = 86_400 * 10**6
+_DAY_MINUTES: Final = 1440
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,19 +27,19 @@ class When:
     Attributes:
         task: labels, such as "code_generation"; "other" is a call that no classifier was sure of.
         min_confidence: of the label, 0 to 1.
-        kind: what is asked for, such as "chat" or "embeddings".
+        kind: what is asked for: the values of gateway.records.PathKind, such as "chat" or "embeddings".
         min_tokens, max_tokens: of the input, as guessed before the call.
         tools, images, structured, turns: whether the call has tools, pictures, a schema for its
             answer, more than one turn.
-        key, feature, environment, customer: who asks, and the tags of the call.
-        hours: "08:00-18:00", UTC; may go over midnight. days: "mon" to "sun", UTC.
+        key: ids of keys. feature, environment, customer: the tags of the call.
+        hours: "08:00-18:00", UTC, without the last minute; may go over midnight. days: "mon" to "sun", UTC.
         min_spent: the share of the tightest budget that is used, 0 to 1; false without a budget.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     task: tuple[str, ...] = ()
-    min_confidence: float = 0.0
+    min_confidence: float | None = None
     kind: tuple[str, ...] = ()
     min_tokens: int | None = None
     max_tokens: int | None = None
@@ -77,49 +81,84 @@ class ByTask:
         otherwise: str
 
     def __init__(self, config: Config) -> None:
-        self._otherwise = Slug(config.otherwise)
-        self._rules = [
-            (_test(rule.when, f"rules[{place}]"), Slug(rule.to), Slug(rule.name or f"{RULE}-{place}"))
-            for place, rule in enumerate(config.rules, 1)
-        ]
+        if not config.rules:
+            raise ValueError("rules: there is none")
+        self._otherwise = declared.target(config.otherwise, "otherwise")
+        self._rules = [_rule(rule, place) for place, rule in enumerate(config.rules)]
 
     def targets(self) -> tuple[str, ...]:
         """Where the rules lead, and otherwise."""
-        return (*(to for _, to, _ in self._rules), self._otherwise)
+        return tuple(dict.fromkeys((*(to for _, to, _ in self._rules), self._otherwise)))
 
     def plan(self, question: Question) -> Choice:
         """The target of the first rule that holds and whose target can serve the call, then otherwise."""
+        candidates, otherwise = question.candidates, self._otherwise
+        fallback = candidates.get(otherwise)
         for test, to, name in self._rules:
-            if to in question.candidates and test(question):
-                return Choice(order=(to, self._otherwise), reason=name)
-        return Choice(order=(self._otherwise,), reason=OTHERWISE)
+            if to in candidates and test(question):
+                if fallback is None or to == otherwise:
+                    return Choice(order=(to,), reason=name)
+                if fallback.healthy and not candidates[to].healthy:
+                    return Choice(order=(otherwise, to), reason=OTHERWISE)
+                return Choice(order=(to, otherwise), reason=name)
+        if fallback is not None:
+            return Choice(order=(otherwise,), reason=OTHERWISE)
+        left = (to for _, to, _ in self._rules if to in candidates)
+        order = sorted(dict.fromkeys(left), key=lambda name: not candidates[name].healthy)
+        return Choice(order=tuple(order), reason=OTHERWISE)
+
+
+def _rule(rule: Rule, place: int) -> tuple[Test, Slug, Slug]:
+    """Its test, its target and its name."""
+    where = f"rules.{place}"
+    name = rule.name if rule.name is not None else f"{RULE}-{place + 1}"
+    to = declared.target(rule.to, f"{where}.to")
+    return _test(rule.when, f"{where}.when"), to, declared.target(name, f"{where}.name")
 
 
 def _test(when: When, place: str) -> Test:
     """One test out of all that a When says.
 
     Raises:
-        ValueError: a span of hours or a day cannot be read.
+        ValueError: it says nothing, or something that no call can be.
     """
-    tests: list[Test] = []
     said = {field.name: getattr(when, field.name) for field in fields(when)}
-    said = {name: value for name, value in said.items() if value not in ((), None, 0.0)}
-    for name, value in said.items():
-        tests.append(_TESTS[name](value, f"{place}.when.{name}"))
+    said = {name: value for name, value in said.items() if value is not None and value != ()}
+    if not said:
+        raise ValueError(f"{place}: says nothing, so that it would always hold; otherwise is for that")
+    least, most = when.min_tokens, when.max_tokens
+    if least is not None and most is not None and least > most:
+        raise ValueError(f"{place}: min_tokens is above max_tokens")
+    tests = [_TESTS[name](value, f"{place}.{name}") for name, value in said.items()]
+    if len(tests) == 1:
+        return tests[0]
     return lambda question: all(test(question) for test in tests)
 
 
 def _among(read: Callable[[Question], Any]) -> Callable[[Any, str], Test]:
-    def make(names: tuple[str, ...], _: str) -> Test:
+    def make(names: tuple[str, ...], place: str) -> Test:
+        if not all(map(is_name, names)):
+            raise ValueError(f"{place}: a name has letters, digits and . _ : / @ + - only, at most 128")
         wanted = frozenset(names)
         return lambda question: read(question) in wanted
 
     return make
 
 
-def _least(read: Callable[[Question], int | None], scale: int = 1) -> Callable[[Any, str], Test]:
-    def make(least: float, _: str) -> Test:
-        bound = least * scale
+def _kinds(names: tuple[str, ...], place: str) -> Test:
+    if not set(names) <= set(PathKind):
+        raise ValueError(f"{place}: kinds are {', '.join(PathKind)}")
+    wanted = frozenset(names)
+    return lambda question: question.kind in wanted
+
+
+def _share(read: Callable[[Question], int | None]) -> Callable[[Any, str], Test]:
+    """At least a share, which is known in thousandths."""
+
+    def make(least: float, place: str) -> Test:
+        if not 0 <= least <= 1:
+            raise ValueError(f"{place}: is a number from 0 to 1")
+        bound = round(least * 1000)
 
         def test(question: Question) -> bool:
             value = read(question)
@@ -130,12 +169,17 @@ def _least(read: Callable[[Question], int | None], scale: int = 1) -> Callable[[
     return make
 
 
+def _tokens(fits: Callable[[int, int], bool]) -> Callable[[Any, str], Test]:
+    def make(bound: int, place: str) -> Test:
+        if bound < 0:
+            raise ValueError(f"{place}: is a number from 0 on")
+        return lambda question: fits(question.tokens, bound)
+
+    return make
+
+
 def _has(read: Callable[[Question], bool]) -> Callable[[Any, str], Test]:
     return lambda wanted, _: lambda question: read(question) is wanted
-
-
-def _most_tokens(most: int, _: str) -> Test:
-    return lambda question: question.tokens <= most
 
 
 def _hours(spans: tuple[str, ...], place: str) -> Test:
@@ -155,7 +199,10 @@ def _minutes(span: str, place: str) -> tuple[int, int]:
     if found is None:
         raise ValueError(f'{place}: hours are "08:00-18:00", in UTC')
     begin_hour, begin, end_hour, end = (int(part) for part in found.groups())
-    return begin_hour * 60 + begin, end_hour * 60 + end
+    span = (begin_hour * 60 + begin, end_hour * 60 + end)
+    if span[0] == span[1] or max(span) > _DAY_MINUTES:
+        raise ValueError(f"{place}: a span ends after it begins, at 24:00 at the latest")
+    return span
 
 
 def _days(names: tuple[str, ...], place: str) -> Test:
@@ -168,10 +215,10 @@ def _days(names: tuple[str, ...], place: str) -> Test:
 
 _TESTS: Final[dict[str, Callable[[Any, str], Test]]] = {
     "task": _among(lambda question: question.labels.task),
-    "min_confidence": _least(lambda question: question.labels.confidence, 1000),
-    "kind": _among(lambda question: question.kind),
-    "min_tokens": _least(lambda question: question.tokens),
-    "max_tokens": _most_tokens,
+    "min_confidence": _share(lambda question: question.labels.confidence),
+    "kind": _kinds,
+    "min_tokens": _tokens(ge),
+    "max_tokens": _tokens(le),
     "tools": _has(lambda question: question.shape.tools > 0),
     "images": _has(lambda question: question.shape.images > 0),
     "structured": _has(lambda question: question.shape.structured),
@@ -182,7 +229,7 @@ _TESTS: Final[dict[str, Callable[[Any, str], Test]]] = {
     "customer": _among(lambda question: question.tags.customer),
     "hours": _hours,
     "days": _days,
-    "min_spent": _least(lambda question: question.spent, 1000),
+    "min_spent": _share(lambda question: question.spent),
 }
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from gateway.contracts import Candidate, Choice, Question, Router
 from gateway.names import Slug
+from gateway.routers import declared
 
 REASON = Slug("cheapest")
 
@@ -19,7 +20,7 @@ class Cheapest:
         targets: tuple[str, ...]
 
     def __init__(self, config: Config) -> None:
-        self._targets = tuple(Slug(target) for target in config.targets)
+        self._targets = declared.targets(config.targets)
 
     def targets(self) -> tuple[str, ...]:
         """All targets."""

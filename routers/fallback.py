@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from gateway.contracts import Choice, Question, Router
 from gateway.names import Slug
+from gateway.routers import declared
 
 REASON = Slug("fallback")
 
@@ -19,7 +20,7 @@ class Fallback:
         targets: tuple[str, ...]
 
     def __init__(self, config: Config) -> None:
-        self._targets = tuple(Slug(target) for target in config.targets)
+        self._targets = declared.targets(config.targets)
 
     def targets(self) -> tuple[str, ...]:
         """All targets, the best first."""

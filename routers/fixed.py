@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from gateway.contracts import Choice, Question, Router
 from gateway.names import Slug
+from gateway.routers import declared
 
 REASON = Slug("fixed")
 
@@ -19,7 +20,7 @@ class Fixed:
         target: str
 
     def __init__(self, config: Config) -> None:
-        self._target = Slug(config.target)
+        self._target = declared.target(config.target, "target")
 
     def targets(self) -> tuple[str, ...]:
         """The one target."""
@@ -27,7 +28,8 @@ class Fixed:
 
     def plan(self, question: Question) -> Choice:
         """The target, if the call can go there."""
-        return Choice(order=(self._target,), reason=REASON)
+        order = (self._target,) if self._target in question.candidates else ()
+        return Choice(order=order, reason=REASON)
 
 
 if TYPE_CHECKING:

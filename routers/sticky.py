@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from gateway.contracts import Choice, Question, Router
 from gateway.names import Slug
+from gateway.routers import declared
 
 REASON = Slug("sticky")
 
@@ -30,7 +31,7 @@ class Sticky:
         by: Literal["session", "prompt"] = "session"
 
     def __init__(self, config: Config) -> None:
-        self._targets = tuple(Slug(target) for target in config.targets)
+        self._targets = declared.targets(config.targets)
         self.by_prompt = config.by == "prompt"
 
     def targets(self) -> tuple[str, ...]:

@@ -2,16 +2,19 @@
 
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gateway.contracts import Choice, Question, Router
 from gateway.names import Slug
+from gateway.routers import declared
 
 REASON = Slug("weighted")
 
+HEAVIEST: Final = 1_000_000
+
 
 class Weighted:
-    """Draws the first target by weight; the others follow, heaviest first, in case it fails."""
+    """Draws the first target by weight; the others follow, heaviest first and the sick last."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
@@ -20,9 +23,13 @@ class Weighted:
         weights: dict[str, int]
 
     def __init__(self, config: Config) -> None:
-        if not config.weights or min(config.weights.values()) < 0 or sum(config.weights.values()) == 0:
-            raise ValueError("weights: whole numbers of at least 0, one of them above 0")
-        self._weights = {Slug(name): weight for name, weight in config.weights.items()}
+        names = declared.targets(config.weights, "weights")
+        for name, weight in zip(names, config.weights.values(), strict=True):
+            if not 0 <= weight <= HEAVIEST:
+                raise ValueError(f"weights.{name}: a weight is a whole number from 0 to {HEAVIEST}")
+        if not any(config.weights.values()):
+            raise ValueError("weights: one of them must be above 0")
+        self._weights = dict(zip(names, config.weights.values(), strict=True))
 
     def targets(self) -> tuple[str, ...]:
         """All targets."""
@@ -30,12 +37,13 @@ class Weighted:
 
     def plan(self, question: Question) -> Choice:
         """The drawn target, then the others. The same seed draws the same target."""
-        known = [name for name in self._weights if name in question.candidates]
-        healthy = [name for name in known if question.candidates[name].healthy and self._weights[name]]
-        order = sorted(known, key=lambda name: -self._weights[name])
-        if healthy:
-            weights = [self._weights[name] for name in healthy]
-            drawn = random.Random(question.seed).choices(healthy, weights)[0]  # noqa: S311 - spreads load
+        candidates = question.candidates
+        known = [name for name in self._weights if name in candidates]
+        order = sorted(known, key=lambda name: (not candidates[name].healthy, -self._weights[name]))
+        drawable = [name for name in known if candidates[name].healthy and self._weights[name]]
+        if drawable:
+            weights = [self._weights[name] for name in drawable]
+            drawn = random.Random(question.seed).choices(drawable, weights)[0]  # noqa: S311 - spreads load
             order = [drawn, *(name for name in order if name != drawn)]
         return Choice(order=tuple(order), reason=REASON)
 

@@ -23,6 +23,8 @@ GIVEN: dict[str, Any] = {
     "special": TARGETS[0],
     "usual": TARGETS[1],
     "tasks": ("code",),
+    "rules": ({"when": {"task": ["code"]}, "to": TARGETS[1]},),
+    "otherwise": TARGETS[0],
 }
 """Values for the keys that routers have, by their names."""
 
