@@ -78,8 +78,15 @@ def check_content_type(content_type: str) -> None:
 
 
 def write_object(tree: Mapping[str, Any]) -> Content:
-    """The bytes of a tree that read_object made."""
-    return Content(orjson.dumps(tree))
+    """The bytes of a tree that read_object made.
+
+    Raises:
+        CallerError: bad_request; about says "levels": orjson reads more of them than it writes (254).
+    """
+    try:
+        return Content(orjson.dumps(tree))
+    except orjson.JSONEncodeError:
+        refuse("levels")
 
 
 def refuse(about: str) -> NoReturn:

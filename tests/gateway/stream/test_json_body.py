@@ -222,3 +222,10 @@ def test_lists_and_objects_may_be_missing_but_nothing_else() -> None:
         with pytest.raises(CallerError) as caught:
             read({"field": "text"}, "field")
         assert caught.value.about == "field"
+
+
+def test_a_body_with_more_levels_than_can_be_written_is_refused() -> None:
+    document = read_object(Content(b'{"a":' * 400 + b"1" + b"}" * 400))
+    with pytest.raises(CallerError) as caught:
+        write_object(document.open(Purpose.SEND))
+    assert (caught.value.code, caught.value.about) == ("bad_request", "levels")
