@@ -232,6 +232,7 @@ def test_media_are_written_inline_or_as_google_s_own_files() -> None:
         ({"text": "a", "functionCall": {"name": "f"}}, "bad_request", "parts"),
         ({"functionCall": {"name": "f"}}, "bad_request", "functionCall"),
         ({"functionResponse": {"response": {}}}, "bad_request", "functionResponse"),
+        ({"functionResponse": {"name": "f", "parts": [{}]}}, "bad_request", "parts"),
         ({}, "bad_request", "parts"),
         ({"text": "a", "thought": "yes"}, "bad_request", "thought"),
     ],
@@ -530,6 +531,10 @@ def test_what_is_no_schema_is_refused(schema: Any) -> None:
     assert refused(tree) == ("bad_request", "schema")
 
 
+def test_an_order_of_nothing_changes_nothing() -> None:
+    assert to_json_schema({"type": "OBJECT", "property_ordering": ["a"]}) == {"type": "object"}
+
+
 def test_a_schema_with_too_many_levels_is_refused() -> None:
     schema: dict[str, Any] = {}
     for _ in range(500):
@@ -670,6 +675,7 @@ def test_thoughts_in_a_stream_s_pieces_become_one() -> None:
         {"text": "", "thought": True, "thoughtSignature": pack("seal", Maker.ANTHROPIC)},
         {"text": "c", "thought": True},
         {"thought": True},
+        {"text": "", "thought": True},
     ]
     assert parts_read(*pieces, role="model") == (Thought("ab", "seal", Maker.ANTHROPIC), Thought("c"))
 
