@@ -34,6 +34,7 @@ AS_PROVIDER: Final = {
     "arguments": Loss.DROPPED,  # of a tool call, where they are no JSON object: sent as {}
     "assistant_media": Loss.DROPPED,  # pictures and files in turns of the assistant
     "audio": Loss.REFUSED,
+    "budget_tokens": Loss.DROPPED,  # of thinking: told as an effort, or fitted into max_tokens
     "detail": Loss.DROPPED,  # of pictures
     "file_type": Loss.REFUSED,  # neither PDF nor text
     "format": Loss.DROPPED,  # JSON without a schema, or an old model: asked for in words

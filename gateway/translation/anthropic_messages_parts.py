@@ -62,21 +62,11 @@ def shown_of(block: Block, losses: Losses) -> list[Shown]:
         refuse("messages")
     if block.get("cache_control"):
         losses.drop(Slug("cache_control"))
-    if kind == "text":
-        if block.get("citations"):
-            losses.drop(Slug("citations"))
-        text = text_in(block.get("text"), "messages")
-        return [Text(text)] if text else []
-    if kind == "image":
-        return [_image(block, losses)]
-    if kind == "document":
-        return _document(block, losses)
-    if kind == "search_result":
-        return _search_result(block, losses)
-    if "tool_use" in kind or "tool_result" in kind:
-        losses.refuse(Slug("server_tool"))
-    losses.refuse(REFUSED.get(kind, Slug("unknown_block")))
-    return []
+    read = SHOWN.get(kind)
+    if read is None:
+        work = "tool_use" in kind or "tool_result" in kind
+        losses.refuse(Slug("server_tool") if work else REFUSED.get(kind, Slug("unknown_block")))
+    return read(block, losses)
 
 
 def texts_of(content: Any, about: str, losses: Losses) -> list[Text]:
@@ -118,7 +108,7 @@ def _blocks(content: Any, about: str = "messages") -> list[dict[str, Any]]:
     return content
 
 
-# --- pictures and files ------------------------------------------------------------------------------
+# --- texts, pictures and files ------------------------------------------------------------------------------
 
 
 def _source(block: Block, losses: Losses) -> dict[str, Any]:
@@ -130,17 +120,23 @@ def _source(block: Block, losses: Losses) -> dict[str, Any]:
     return source
 
 
-def _image(block: Block, losses: Losses) -> Image:
+def _text(block: Block, losses: Losses) -> list[Shown]:
+    if block.get("citations"):
+        losses.drop(Slug("citations"))
+    text = text_in(block.get("text"), "messages")
+    return [Text(text)] if text else []
+
+
+def _image(block: Block, losses: Losses) -> list[Shown]:
     source = _source(block, losses)
     if block.get("transformations"):
         losses.drop(Slug("transformations"))
     if source.get("type") == "url":
-        return Image(url=text_in(source.get("url"), "messages"))
+        return [Image(url=text_in(source.get("url"), "messages"))]
     if source.get("type") != "base64":
         refuse("messages")
-    return Image(
-        media_type=text_in(source.get("media_type"), "messages"), data=text_in(source.get("data"), "messages")
-    )
+    media_type = text_in(source.get("media_type"), "messages")
+    return [Image(media_type=media_type, data=text_in(source.get("data"), "messages"))]
 
 
 def _document(block: Block, losses: Losses) -> list[Shown]:
@@ -228,6 +224,12 @@ def _redacted(block: Block, losses: Losses) -> Thought:
     return Thought("", signature, maker or Maker.ANTHROPIC, redacted=True)
 
 
+SHOWN: Final[dict[str, Callable[[Block, Losses], list[Shown]]]] = {
+    "text": _text,
+    "image": _image,
+    "document": _document,
+    "search_result": _search_result,
+}
 Read = Callable[[Block, Losses], Part]
 ASSISTANTS: Final[dict[str, Read]] = {
     "tool_use": _tool_use,

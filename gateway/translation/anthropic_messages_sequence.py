@@ -21,11 +21,26 @@ Wire = dict[str, Any]
 
 
 class Blocks:
-    """Makes the events content_block_start, content_block_delta and content_block_stop."""
+    """Makes the events content_block_start, content_block_delta and content_block_stop.
 
-    __slots__ = ("_arguments", "_changed", "_index", "_kind", "_known", "_tool", "_waiting", "refused")
+    Args:
+        name: what ids are made of for tool calls that have none.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = (
+        "_arguments",
+        "_changed",
+        "_index",
+        "_kind",
+        "_known",
+        "_name",
+        "_tool",
+        "_waiting",
+        "refused",
+    )
+
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._index = -1
         self._kind = ""  # the open block's; empty: none is open
         self._tool = -1  # the open block's call
@@ -117,7 +132,7 @@ class Blocks:
         self._changed = True
         block = {
             "type": "tool_use",
-            "id": carried_id(plain_id(begin.id), begin.signature),
+            "id": carried_id(plain_id(begin.id or f"{self._name}.{index}"), begin.signature),
             "name": begin.name,
             "input": {},
         }

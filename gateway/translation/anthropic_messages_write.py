@@ -76,7 +76,7 @@ def _write_thinking(body: Body, ask: Ask, line: Line, losses: Losses) -> bool:
     elif not wanted:
         body["thinking"] = {"type": "disabled"}
         return False
-    thinking = _thinking(body, ask, reasoning, line)
+    thinking = _thinking(body, ask, reasoning, line, losses)
     if thinking is None:
         losses.drop(Slug("reasoning"))
         body["thinking"] = {"type": "disabled"}
@@ -87,7 +87,7 @@ def _write_thinking(body: Body, ask: Ask, line: Line, losses: Losses) -> bool:
     return True
 
 
-def _thinking(body: Body, ask: Ask, reasoning: Reasoning, line: Line) -> Body | None:
+def _thinking(body: Body, ask: Ask, reasoning: Reasoning, line: Line, losses: Losses) -> Body | None:
     """The thinking that the model and the rest of the call allow; None: none.
 
     Source: Anthropic's "Extended thinking": a forced tool does not go with it, and with a budget, a turn
@@ -103,9 +103,12 @@ def _thinking(body: Body, ask: Ask, reasoning: Reasoning, line: Line) -> Body | 
         budget = fitting_budget(wanted, body["max_tokens"])
         if budget is None or calls_tools_unsigned(ask.turns):
             return None
+        if budget != wanted and reasoning.budget_tokens is not None:
+            losses.drop(Slug("budget_tokens"))
         return {"type": "enabled", "budget_tokens": budget}
     effort = reasoning.effort
     if effort is None and reasoning.budget_tokens is not None:
+        losses.drop(Slug("budget_tokens"))
         effort = effort_of(reasoning.budget_tokens)
     if effort is not None:
         body.setdefault("output_config", {})["effort"] = nearest_effort(effort, line).value

@@ -31,7 +31,7 @@ class StreamWriter:
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
-        self._blocks = Blocks()
+        self._blocks = Blocks(reply.id)
         self._started = False
         self._usage = NOTHING
         self._end = End(Stop.END)

@@ -205,7 +205,11 @@ def _closed(schema: dict[str, Any] | None) -> dict[str, Any] | None:
 def _tool(tool: Tool, dropped: set[str]) -> Tool:
     schema = tool.schema or {"type": "object", "properties": {}}
     closed = _closed(schema) if tool.strict else schema
-    return replace(tool, schema=schema if "strict" in dropped else closed, strict=None if "strict" in dropped else tool.strict or None)
+    return replace(
+        tool,
+        schema=schema if "strict" in dropped else closed,
+        strict=None if "strict" in dropped else tool.strict or None,
+    )
 
 
 def _parts(parts: tuple[Part, ...]) -> tuple[Part, ...]:

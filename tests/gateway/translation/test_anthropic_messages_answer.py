@@ -305,6 +305,13 @@ def test_a_call_that_begins_too_early_waits_for_the_one_before_it() -> None:
     assert writer.write([ToolDelta(0, "x"), ToolDelta(7, "x"), ToolBegin(1, "b", "g")]) == b""
 
 
+def test_calls_without_ids_are_given_different_ones() -> None:
+    events: list[Event] = [Begin(), ToolBegin(0, "", "f"), ToolBegin(1, "", "f"), End(Stop.TOOLS)]
+    ids = [block["id"] for block in orjson.loads(write(events, stream=False))["content"]]
+    assert len(set(ids)) == 2
+    assert all(plain_id(id) == id for id in ids)
+
+
 def test_what_says_nothing_is_not_written() -> None:
     writer = tongue.writer(reply(stream=True))
     nothing: list[Event] = [TextDelta(""), ThoughtDelta(""), ThoughtDelta(signature="unowned"), Broken()]

@@ -317,6 +317,8 @@ def test_thinking_is_read_in_every_form(thinking: Any, effort: Any, reasoning: A
         ({"speed": "fast"}, "speed"),
         ({"made_up": 1}, "unknown_field"),
         ({"made_up": None}, None),
+        ({"context_management": {}}, None),
+        ({"messages": [{"role": "system", "content": "s"}]}, None),
         ({"output_config": {"task_budget": 5}}, "output_config"),
         ({"thinking": {"type": "disabled"}, "output_config": {"effort": "low"}}, "effort"),
         ({"tools": [{"name": "f", "input_schema": {}, "defer_loading": True}]}, "defer_loading"),
@@ -422,8 +424,9 @@ def test_wrong_blocks_of_the_assistant_are_bad(part: Any) -> None:
     assert refused({}, {"role": "assistant", "content": [part]}) == ("bad_request", "messages")
 
 
-def test_wrong_results_are_bad() -> None:
-    part = block("tool_result", tool_use_id="a", is_error="x")
+@pytest.mark.parametrize("wrong", [{"is_error": "x"}, {"content": [{"type": 5}]}, {"content": 5}])
+def test_wrong_results_are_bad(wrong: dict[str, Any]) -> None:
+    part = block("tool_result", tool_use_id="a", **wrong)
     assert refused({}, {"role": "user", "content": [part]}) == ("bad_request", "messages")
 
 
@@ -532,15 +535,21 @@ def test_one_of_several_named_tools_is_any_of_these() -> None:
             "xhigh",
             [],
         ),
-        (NEW, Reasoning(budget_tokens=9000), {"type": "adaptive"}, "medium", []),
-        (NEW, Reasoning(budget_tokens=0), {"type": "adaptive"}, "low", []),
+        (NEW, Reasoning(budget_tokens=9000), {"type": "adaptive"}, "medium", ["budget_tokens"]),
+        (NEW, Reasoning(budget_tokens=0), {"type": "adaptive"}, "low", ["budget_tokens"]),
         (NEW, Reasoning(), {"type": "adaptive"}, None, []),
         ("claude-sonnet-4.6", Reasoning(effort=Effort.XHIGH), {"type": "adaptive"}, "high", []),
         ("claude-fable-5", Reasoning(effort=Effort.NONE), {"type": "adaptive"}, "low", ["reasoning"]),
         (OLD, Reasoning(effort=Effort.HIGH), block("enabled", budget_tokens=6400), None, []),
         (OLD, Reasoning(effort=Effort.LOW), block("enabled", budget_tokens=2048), None, []),
         (OLD, Reasoning(), block("enabled", budget_tokens=6400), None, []),
-        (OLD, Reasoning(budget_tokens=10, shown=False), None, None, []),
+        (
+            OLD,
+            Reasoning(budget_tokens=10, shown=False),
+            block("enabled", budget_tokens=1024, display="omitted"),
+            None,
+            ["budget_tokens"],
+        ),
         (FIRST, Reasoning(effort=Effort.HIGH), None, None, ["reasoning"]),
         (FIRST, Reasoning(effort=Effort.NONE), None, None, []),
     ],
@@ -549,8 +558,6 @@ def test_each_line_of_models_is_told_to_think_in_its_own_words(
     model: str, reasoning: Reasoning, thinking: Any, effort: str | None, dropped: list[str]
 ) -> None:
     body, told = write(Ask(turns=(USER,), reasoning=reasoning), model)
-    if reasoning.budget_tokens == 10:
-        thinking = block("enabled", budget_tokens=1024, display="omitted")
     assert body.get("thinking") == thinking
     assert body.get("output_config", {}).get("effort") == effort
     assert told == dropped
@@ -649,7 +656,11 @@ def test_an_old_model_is_shown_the_schema() -> None:
 def test_a_schema_is_closed_and_its_bounds_are_told() -> None:
     schema = {
         "type": "object",
-        "properties": {"a": {"type": "integer", "minimum": 1, "description": "A."}, "b": {"maxLength": 2}},
+        "properties": {
+            "a": {"type": "integer", "minimum": 1, "description": "A."},
+            "b": {"maxLength": 2},
+            "c": True,
+        },
         "$defs": {"c": {"type": "object", "additionalProperties": {"type": "object"}}},
     }
     body, dropped = write(Ask(turns=(USER,), format=Format(schema)))
@@ -658,6 +669,7 @@ def test_a_schema_is_closed_and_its_bounds_are_told() -> None:
         "properties": {
             "a": {"type": "integer", "description": "A. (minimum: 1)"},
             "b": {"description": "maxLength: 2"},
+            "c": True,
         },
         "$defs": {
             "c": {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": False}}
