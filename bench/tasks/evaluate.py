@@ -7,6 +7,7 @@ Each source of real prompts is judged by a model that saw neither it nor rows ne
 
 import argparse
 import sys
+import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -99,13 +100,19 @@ def report(rows: list[Row], judged: list) -> dict[str, float]:
     pooled_rows: list[Row] = []
     pooled: list[np.ndarray] = []
     averages = []
+    lengthened: list[Row] = []
+    stretched: list[np.ndarray] = []
     for name, held, scores in judged:
         others = [one for one in judged if one[0] != name]
         other_rows = [rows[n] for one in others for n in one[1]]
         weight = np.concatenate([np.full(len(one[1]), 1 / len(one[1]) ** 0.5) for one in others])
         temperature = calibrate(np.concatenate([one[2] for one in others]), other_rows, weight)
         chances = probabilities(scores, temperature)
-        mine = [rows[n] for n in held]
+        made = np.array([rows[n].id.endswith("/long") for n in held])
+        lengthened += [rows[n] for n in held if rows[n].id.endswith("/long")]
+        stretched.append(chances[made])
+        chances = chances[~made]
+        mine = [rows[n] for n in held if not rows[n].id.endswith("/long")]
         result = figures(mine, chances)
         averages.append(result)
         show(name, result)
@@ -116,13 +123,15 @@ def report(rows: list[Row], judged: list) -> dict[str, float]:
     show("POOLED", shown)
     mean = {key: float(np.mean([one[key] for one in averages])) for key in averages[0]}
     show("MEAN", {**mean, "n": len(averages)})
-    parts = defaultdict(list)
+    parts: dict[str, list[int]] = defaultdict(list)
     for number, row in enumerate(pooled_rows):
         parts["lang " + row.lang].append(number)
         if row.prompt.length >= LONG:
             parts["long"].append(number)
     for name in sorted(parts):
         show(name, figures([pooled_rows[n] for n in parts[name]], chances[parts[name]]))
+    if lengthened:
+        show("made long", figures(lengthened, np.concatenate(stretched)))
     return {**shown, "mean": mean["accuracy"]}
 
 
@@ -141,12 +150,52 @@ def confusion(rows: list[Row], judged: list) -> None:
         print(f"{label:18s} " + " ".join(f"{one:6d}" for one in line))
 
 
+SHORT_TEXT = (
+    "Please write a short note to our neighbours about the party on Saturday evening. Say that there will be"
+    " music until eleven, that they are welcome to join us for food and drinks, and that they may call us at"
+    " any time when it is too loud for them."
+)
+"""Some 50 tokens."""
+
+
+def timing(rounds: int = 2000) -> None:
+    """Print how long the shipped classifier takes, call to label, in this process."""
+    from gateway.content import Document
+    from gateway.contracts import Call
+    from gateway.names import Slug
+    from gateway.records import PathKind
+    from gateway.routers.classifiers.linear import FILE, Linear
+
+    begun = time.perf_counter()
+    classifier = Linear(Linear.Config())
+    print(f"loaded in {(time.perf_counter() - begun) * 1000:.0f} ms; the file has", end=" ")
+    print((Path(__file__).parents[2] / "routers" / "classifiers" / FILE).stat().st_size, "bytes")
+    for name, text in (("50 tokens", SHORT_TEXT), ("8,000 tokens", SHORT_TEXT * 160)):
+        tree = {"messages": [{"role": "user", "content": text}]}
+        call = Call(
+            dialect=Slug("openai_chat"), kind=PathKind.CHAT, model="m", stream=False, body=Document(tree, 1)
+        )
+        taken = []
+        for _ in range(rounds):
+            begun = time.perf_counter()
+            classifier.labels(call)
+            taken.append(time.perf_counter() - begun)
+        taken.sort()
+        print(
+            f"{name}: p50 {taken[rounds // 2] * 1000:.3f} ms, p99 {taken[rounds * 99 // 100] * 1000:.3f} ms"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", nargs="+", type=Path, required=True)
+    parser.add_argument("--data", nargs="+", type=Path, default=[])
     parser.add_argument("--set", nargs="*", default=[], help="NAME=VALUE of the settings")
     parser.add_argument("--confusion", action="store_true")
+    parser.add_argument("--time", action="store_true", help="only measure the time of the shipped classifier")
     arguments = parser.parse_args()
+    if arguments.time:
+        timing()
+        return
     rows = read(arguments.data)
     seen = look(rows)
     judged = judge(rows, seen, with_settings(SETTINGS, arguments.set))

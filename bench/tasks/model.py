@@ -33,28 +33,33 @@ class Settings:
         least_rows, least_sources: a feature is kept when it is in so many rows of so many sources.
         penalty: of squared weights.
         bare: weight of each row's second copy, which shows meanings and shape only.
+        rounds: steps of the fit; it is stopped early.
         soft: share of a row's weight that goes to all labels that count as right.
+        long: weight of a row's copy as a long document.
         balance: labels are weighted by their frequency to the power -balance.
     """
 
     sources: Mapping[str, float]
     powers: Mapping[str, float]
     gains: Mapping[str, float]
-    least_rows: int = 2
+    least_rows: int = 3
     least_sources: int = 1
     penalty: float = 1.0
     bare: float = 0.5
     soft: float = 0.3
+    long: float = 0.3
     balance: float = 0.3
-    rounds: int = 80
+    rounds: int = 50
 
 
 SETTINGS = Settings(
     sources={
-        "p3": 0.5, "gpteacher": 0.3, "gsm8k": 0.3, "humaneval": 0.3, "bbh": 0.3, "debugbench": 0.3,
+        "p3": 0.1, "gpteacher": 0.3, "gsm8k": 0.3, "humaneval": 0.3, "bbh": 0.3, "debugbench": 0.3,
         "mt_bench_101": 0.4,
     },
-    powers={"word": 0.5, "pair": 0.5, "head": 0.25, "headpair": 0.25, "tail": 0.25, "system": 0.5, "earlier": 0.5},
+    powers={
+        "word": 0.5, "pair": 0.5, "head": 0.25, "headpair": 0.25, "tail": 0.25, "system": 0.5, "earlier": 0.5,
+    },
     gains={},
 )  # fmt: skip
 
@@ -153,7 +158,12 @@ def _targets(rows: Sequence[Row], settings: Settings) -> Array:
 
 
 def _row_weights(rows: Sequence[Row], settings: Settings) -> Array:
-    weight = np.array([settings.sources.get(row.source, 1.0) for row in rows])
+    weight = np.array(
+        [
+            settings.sources.get(row.source, 1.0) * (settings.long if row.id.endswith("/long") else 1.0)
+            for row in rows
+        ]
+    )
     mass = Counter[str]()
     for row, one in zip(rows, weight, strict=True):
         mass[row.label] += float(one)

@@ -9,7 +9,7 @@ import json
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,13 @@ class Row:
     messages: list[dict[str, Any]] = field(repr=False)
 
 
-def read(paths: Sequence[Path], own: bool = True) -> list[Row]:
-    """All rows with one of LABELS, in a fixed order; own adds prompts/ and labels/."""
+def read(paths: Sequence[Path], own: bool = True, long: float = 0.3) -> list[Row]:
+    """All rows with one of LABELS, in a fixed order.
+
+    Args:
+        own: add prompts/ and labels/ of this folder.
+        long: the share of texts that come a second time as a long document.
+    """
     labels = _labels() if own else {}
     rows: dict[str, Row] = {}
     for path in paths:
@@ -58,7 +63,8 @@ def read(paths: Sequence[Path], own: bool = True) -> list[Row]:
             row = _row({"source": "own", **tree}, f"own-{path.stem}", len(rows))
             if row is not None:
                 rows.setdefault(f"{path.stem}/{row.id}", row)
-    return list(rows.values())
+    whole = list(rows.values())
+    return whole + lengthened(whole, long)
 
 
 def lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -123,3 +129,26 @@ def alike(rows: Sequence[Row], held: Sequence[Row]) -> set[int]:
 def _shingles(row: Row) -> set[tuple[str, ...]]:
     tokens = _TOKEN.findall(row.prompt.last.lower())
     return {tuple(tokens[at : at + SHINGLE]) for at in range(max(1, len(tokens) - SHINGLE + 1))}
+
+
+LENGTHENED = frozenset({"closed_qa", "summarization", "extraction", "rewriting", "classification"})
+STUFFING = 9000
+"""Characters of foreign text that make a long document of a short one."""
+
+
+def lengthened(rows: Sequence[Row], share: float) -> list[Row]:
+    """Copies of rows about a text, the text made long: what is asked then stands far from one end."""
+    texts = [row.prompt.last for row in rows if row.label in LENGTHENED and row.prompt.length > 500]
+    made = []
+    for number, row in enumerate(rows):
+        chance = zlib.crc32(row.id.encode()) % 1000
+        text = row.prompt.last
+        if row.label not in LENGTHENED or row.prompt.turns > 1 or chance >= 1000 * share or "\n" not in text:
+            continue
+        stuffing = "\n".join(texts[(number * 31 + at * 7) % len(texts)] for at in range(12))[:STUFFING]
+        parts = (text, stuffing) if chance % 2 else (stuffing, text)
+        messages = [*row.messages[:-1], {"role": "user", "content": "\n".join(parts)}]
+        prompt = of_messages(messages)
+        if prompt is not None:
+            made.append(replace(row, id=f"{row.id}/long", prompt=prompt, messages=messages))
+    return made
