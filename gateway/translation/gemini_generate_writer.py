@@ -35,7 +35,7 @@ _REASONS: Final = {Stop.LENGTH: "MAX_TOKENS", Stop.FILTERED: "SAFETY"}
 _LINE_ENDS: Final = bytes(0x20 if byte in b"\r\n" else byte for byte in range(256))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class _Words:
     """Text or thought under way."""
 
@@ -50,7 +50,7 @@ class _Words:
         return made | ({"thoughtSignature": self.signature} if self.signature else {})
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class _Call:
     """A function call under way."""
 
