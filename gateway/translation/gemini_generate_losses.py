@@ -8,6 +8,7 @@ from gateway.names import Slug
 from gateway.translation.losses import Loss, Losses
 
 AS_PROVIDER: Final[Mapping[Slug, Loss]] = {
+    Slug("budget_tokens"): Loss.DROPPED,  # becomes a level
     Slug("detail"): Loss.DROPPED,
     Slug("filename"): Loss.DROPPED,
     Slug("frequency_penalty"): Loss.DROPPED,

@@ -71,7 +71,7 @@ def write_thinking(reasoning: Reasoning, model: str, losses: Losses) -> dict[str
     """A thinkingConfig for this model; empty when there is nothing to say.
 
     Raises:
-        CallerError: cannot_translate: the model does not think, and losses are strict.
+        CallerError: cannot_translate: the model does not think, or not by a budget, and losses are strict.
     """
     name = bare_name(model)
     if name.startswith(_THOUGHTLESS) or (
@@ -87,6 +87,8 @@ def write_thinking(reasoning: Reasoning, model: str, losses: Losses) -> dict[str
         if budget is not None:
             config["thinkingBudget"] = budget
     else:
+        if reasoning.effort is None and reasoning.budget_tokens:
+            lose(losses, "budget_tokens")
         level = _level(reasoning, _levels_of(name))
         if level is not None:
             config["thinkingLevel"] = level

@@ -611,6 +611,9 @@ def test_what_a_model_does_not_take_is_left_out_and_told() -> None:
         {"contents": [{"role": "user", "parts": [{"text": "x"}]}]},
         ["reasoning"],
     )
+    for model, dropped in (("gemini-3-flash", ["budget_tokens"]), ("gemini-2.5-flash", [])):
+        assert write(Ask(turns=turns, reasoning=Reasoning(budget_tokens=2000)), model)[1] == dropped
+        assert write(Ask(turns=turns, reasoning=Reasoning(budget_tokens=0)), model)[1] == []
     penalties = Ask(turns=turns, presence_penalty=1, frequency_penalty=0)
     assert write(penalties, "gemini-3.5-flash-lite")[1] == ["presence_penalty"]
     assert config_written("gemini-3.5-flash-lite", presence_penalty=1, frequency_penalty=0) == {}
