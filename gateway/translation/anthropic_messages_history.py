@@ -132,7 +132,8 @@ def _image(part: Image, losses: Losses) -> Block:
         losses.drop(Slug("detail"))
     if part.url:
         return {"type": "image", "source": {"type": "url", "url": part.url}}
-    source = {"type": "base64", "media_type": part.media_type, "data": part.data}
+    media_type = "image/jpeg" if part.media_type == "image/jpg" else part.media_type  # a usual mistake
+    source = {"type": "base64", "media_type": media_type, "data": part.data}
     return {"type": "image", "source": source}
 
 

@@ -55,7 +55,8 @@ LINES: Final = tuple(
             Line(thinks=Thinks.NEVER, samples_both=True, schemas=False),
         ),
         (r"claude-3-7", Line(thinks=Thinks.BUDGET, samples_both=True, schemas=False)),
-        (r"claude-(?:[a-z]+-)?4-[15](?!\d)", Line(thinks=Thinks.BUDGET)),
+        (r"claude-(?:[a-z]+-)?4-1(?!\d)", Line(thinks=Thinks.BUDGET, schemas=False)),
+        (r"claude-(?:[a-z]+-)?4-5(?!\d)", Line(thinks=Thinks.BUDGET)),
         (r"claude-(?:[a-z]+-)?4-6(?!\d)", Line(thinks=Thinks.ADAPTIVE, efforts=FOUR)),
         (
             r"claude-(?:[a-z]+-)?4(?:-0)?(?![\d-])|claude-(?:[a-z]+-)?4(?:-0)?-(?:20\d{6}|[a-z])",

@@ -199,7 +199,7 @@ def _shown(event: Any, whole: bool) -> Any:
 
 
 @given(answers(), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_stream_that_is_written_and_read_is_the_same_answer(events: list[Event], pieces: bool) -> None:
     body = write(events, stream=True, pieces=pieces)
     check_order(wires(body))
@@ -207,7 +207,7 @@ def test_a_stream_that_is_written_and_read_is_the_same_answer(events: list[Event
 
 
 @given(answers())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_whole_message_that_is_written_and_read_is_the_same_answer(events: list[Event]) -> None:
     body = write(events, stream=False)
     assert Message.model_validate_json(body, strict=True)
@@ -610,7 +610,7 @@ JUNK = st.sampled_from([
 
 
 @given(st.data(), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_no_mutated_answer_raises(data: st.DataObject, stream: bool) -> None:
     body = RICH if stream else write(list(RICH_EVENTS), stream=False)
     for _ in range(data.draw(st.integers(1, 3))):

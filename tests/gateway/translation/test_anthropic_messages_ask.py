@@ -92,7 +92,7 @@ def block(kind: str, **fields: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("model", MODELS)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_call_that_is_written_and_read_is_the_same_but_for_declared_losses(
     model: str, data: st.DataObject
 ) -> None:
@@ -201,7 +201,7 @@ def test_every_field_of_a_rich_request_is_read() -> None:
 
 
 @given(st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_whatever_stands_anywhere_in_a_request_nothing_but_a_callers_error_comes_of_it(
     data: st.DataObject,
 ) -> None:
@@ -714,6 +714,40 @@ def test_files_of_text_are_sent_as_text() -> None:
         "document", source=block("text", media_type="text/plain", data="a,ü"), title="t.csv"
     )
     assert blocks[1] == block("document", source=block("url", url="https://e.org/f"))
+
+
+def test_a_wrongly_named_jpeg_is_named_rightly() -> None:
+    parts = (Image(media_type="image/jpg", data="eA=="),)
+    source = write(Ask(turns=(Turn(Role.USER, parts),)))[0]["messages"][0]["content"][0]["source"]
+    assert source == {"type": "base64", "media_type": "image/jpeg", "data": "eA=="}
+
+
+@pytest.mark.parametrize(
+    ("model", "thinks", "schemas"),
+    [
+        ("claude-2.1", "never", False),
+        ("claude-instant-1", "never", False),
+        ("claude-3-5-sonnet-latest", "never", False),
+        ("claude-3-7-sonnet-latest", "budget", False),
+        ("claude-sonnet-4", "budget", False),
+        ("claude-opus-4-0", "budget", False),
+        ("claude-opus-4@20250514", "budget", False),
+        ("claude-4-opus-20250514", "budget", False),
+        ("claude-opus-4-1-20250805", "budget", False),
+        ("claude-haiku-4-5-20251001", "budget", True),
+        ("anthropic/claude-opus-4.5", "budget", True),
+        ("claude-sonnet-4-6", "adaptive", True),
+        ("claude-opus-4-7", "adaptive", True),
+        ("claude-opus-4-12", "adaptive", True),
+        ("claude-haiku-5-5", "adaptive", True),
+        ("claude-mythos-preview", "always", True),
+        ("claude-fable-5-2", "always", True),
+        ("someone-else", "budget", True),
+    ],
+)
+def test_models_are_known_by_their_names(model: str, thinks: str, schemas: bool) -> None:
+    line = line_of(model)
+    assert (line.thinks, line.schemas) == (thinks, schemas)
 
 
 def test_pictures_of_the_assistant_are_dropped() -> None:
