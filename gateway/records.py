@@ -57,7 +57,8 @@ class Record:
 
     Times: at in microseconds since 1970 (UTC); *_us in microseconds of a monotonic clock. Money in
     nano-dollars. task_confidence in thousandths. None means not known or not applicable.
-    cost_nanos is None, and priced false, when no price is known: never 0 by accident.
+    cost_nanos is None, and priced false, when no price is known: never 0 by accident. The same goes for
+    baseline_nanos; where it is known, baseline_nanos - cost_nanos is the sum of the saved_*_nanos.
     """
 
     id: Slug
@@ -102,10 +103,12 @@ class Record:
     units_images: int = 0
     usage_source: Source = Source.NONE
     cost_nanos: Nanos | None = None
+    baseline_model: Slug | None = None
     baseline_nanos: Nanos | None = None
     saved_routing_nanos: Nanos = Nanos(0)
     saved_downgrade_nanos: Nanos = Nanos(0)
     saved_cache_nanos: Nanos = Nanos(0)
+    saved_estimated: bool = False
     held_nanos: Nanos = Nanos(0)
     price_version: Slug | None = None
     priced: bool = True

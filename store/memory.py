@@ -163,6 +163,7 @@ class MemoryRecords:
             row = found.setdefault(key, _blank(groups, key))
             row["calls"] += 1
             row["unpriced"] += not record.priced
+            row["unmeasured"] += record.baseline_nanos is None
             for name in SUMMED:
                 row[name] += getattr(record, name) or 0
         rows = sorted(found.items(), key=lambda item: _rank(*item))
@@ -287,7 +288,8 @@ def _rank(key: Sequence[Any], row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _blank(groups: Sequence[str], key: Sequence[Any]) -> dict[str, Any]:
-    return {**dict(zip(groups, key, strict=True)), "calls": 0, "unpriced": 0, **dict.fromkeys(SUMMED, 0)}
+    counts = dict.fromkeys(("calls", "unpriced", "unmeasured", *SUMMED), 0)
+    return {**dict(zip(groups, key, strict=True)), **counts}
 
 
 if TYPE_CHECKING:

@@ -59,6 +59,7 @@ class Level:
     store: bool | None = None
     cap: Nanos | None = None
     rate: int | None = None
+    baseline: Slug | None = None
 
 
 def read(pairs: Iterable[tuple[str, str]]) -> Level:
@@ -173,5 +174,6 @@ ONE: Final[dict[str, _Parser]] = {
     "store": (_read_store, '"allow" or "deny"'),
     "cap": (dollars, 'dollars such as "25.00", at most nine decimals'),
     "rate": (_read_rate, "a whole number of calls a minute, at least 1"),
+    "baseline": (Slug, "the name of a model"),
 }
 """Scopes with one value, in the same form."""

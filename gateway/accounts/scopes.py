@@ -21,6 +21,7 @@ from gateway.usage import Nanos
 #   paths, environments   sets; their intersection
 #   max_cost, cap, rate, expires   the least
 #   floor                 the strictest
+#   baseline              no right: the nearest level's
 #   store                 a node without it changes nothing, a node with "deny" forbids it to all
 #                         below; a key has it only if it says "allow" itself
 #
@@ -58,6 +59,7 @@ def grant(level: Level, of_key: bool) -> Grant:
         max_cost=level.max_cost,
         floor=level.floor,
         may_store=level.store is True if of_key else level.store is not False,
+        baseline=level.baseline,
     )
     return Grant(rights, level.cap, level.rate)
 
@@ -76,6 +78,7 @@ def narrow(upper: Grant, lower: Grant) -> Grant:
         max_cost=_least(one.max_cost, other.max_cost),
         floor=_strictest(one.floor, other.floor),
         may_store=one.may_store and other.may_store,
+        baseline=other.baseline or one.baseline,
     )
     return Grant(rights, _least(upper.cap, lower.cap), _least(upper.rate, lower.rate))
 

@@ -21,6 +21,7 @@ SINGLES: Final = {
     "cap": "the most it may spend in all, in dollars",
     "rate": "the most calls a minute",
     "floor": "the least data policy of a model: no-training, no-retention or local",
+    "baseline": "the model that savings of routed calls are measured against",
 }
 OF_EACH_KEY: Final = {
     "cap": "the most that each key below it may spend in all, in dollars",

@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 
 from gateway.clock import Clock
 from gateway.contracts import Call
+from gateway.errors import ClientGone
 from gateway.exchange import OK, Attempt, Exchange, Target
-from gateway.ledger import estimate
+from gateway.ledger import estimate, savings
 from gateway.ledger.prices import PriceBook
+from gateway.ledger.savings import UNSPENT, Saving
 from gateway.names import Slug
 from gateway.quick import quick
 from gateway.records import PathKind
@@ -34,6 +36,7 @@ class Charge:
     source: Source = Source.NONE
     cost: Nanos | None = Nanos(0)
     version: Slug | None = None
+    saving: Saving = UNSPENT
 
 
 class Charges:
@@ -55,27 +58,37 @@ class Charges:
         return charge
 
     def _sum(self, exchange: Exchange) -> Charge:
-        total: int | None = 0
-        shown, version = NO_READING, None
+        total: Nanos | None = Nanos(0)
+        shown, answer, last = NO_READING, total, exchange.attempts[-1]
         for attempt in exchange.attempts:
             reading = self.reading(attempt, exchange.call)
-            price = attempt.target.price
-            used = reading.usage
-            if not (used.input or used.output or reading.asides) and used == NOTHING:
-                amount: Nanos | None = Nanos(0)
-            elif price is None:
-                amount = None
-            else:
-                amount = cost(reading, price, self._aside(attempt.target))
-            total = None if total is None or amount is None else total + amount
+            amount = self.price(attempt, reading)
+            total = None if total is None or amount is None else Nanos(total + amount)
             if reading.source is not Source.NONE or shown.source is Source.NONE:
-                shown, version = reading, price.version if price else None
+                shown, answer, last = reading, amount, attempt
+        price = last.target.price
         return Charge(
             usage=_whole(shown),
             source=shown.source,
-            cost=None if total is None else Nanos(total),
-            version=version,
+            cost=total,
+            version=price.version if price else None,
+            saving=savings.saving(
+                exchange.plan,
+                last.target,
+                shown,
+                answer,
+                total,
+                exchange.error is None or isinstance(exchange.error, ClientGone),
+                self._aside(last.target),
+            ),
         )
+
+    def price(self, attempt: Attempt, reading: Reading) -> Nanos | None:
+        """What a reading of an attempt costs; None where no price is known."""
+        price, used = attempt.target.price, reading.usage
+        if not (used.input or used.output or reading.asides) and used == NOTHING:
+            return Nanos(0)
+        return None if price is None else cost(reading, price, self._aside(attempt.target))
 
     def reading(self, attempt: Attempt, call: Call) -> Reading:
         """What an attempt used; estimated where it reached the provider and usage is missing."""
@@ -128,5 +141,7 @@ def _whole(reading: Reading) -> Usage:
 
 def dollars(nanos: Nanos | int) -> str:
     """An amount as a decimal string: 1500 nano-dollars are 0.0000015."""
+    if nanos < 0:
+        return f"-{dollars(-nanos)}"
     whole, rest = divmod(nanos, 10**9)
     return f"{whole}.{rest:09d}".rstrip("0") if rest else str(whole)

@@ -129,7 +129,6 @@ def interrupted(opened: Record) -> Record:
         outcome=Outcome.INTERRUPTED,
         usage_source=Source.ESTIMATED,
         cost_nanos=cost,
-        baseline_nanos=cost,
         priced=known,
     )
 

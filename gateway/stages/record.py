@@ -9,6 +9,7 @@ from gateway.errors import ClientGone, Fault, GatewayError, UpstreamError
 from gateway.exchange import Exchange
 from gateway.ledger.charges import Charge, Charges
 from gateway.ledger.ledger import Hold, Ledger
+from gateway.ledger.savings import UNTOLD
 from gateway.names import UNKNOWN
 from gateway.records import Opening, Outcome, PathKind, Record
 from gateway.usage import Nanos, Source
@@ -39,7 +40,7 @@ class Recording:
             charge = self._charges.of(exchange) if exchange.attempts else Charge()
         except Exception as failure:  # a meter's mistake must cost neither the record nor the hold
             log.fact("record.failed", log.Level.ERROR, error=log.kind(failure), place=log.place(failure))
-            charge = Charge(cost=hold.amount if hold else Nanos(0), source=Source.ESTIMATED)
+            charge = Charge(cost=hold.amount if hold else Nanos(0), source=Source.ESTIMATED, saving=UNTOLD)
         if hold is not None:
             self._ledger.settle(hold, charge.cost)
         record = self.build(exchange, charge)
@@ -69,6 +70,7 @@ class Recording:
         """The Record of an exchange, out of whatever facts it has."""
         caller, call, labels, plan, hold = exchange.all_known()
         usage, cost, error, attempts = charge.usage, charge.cost, exchange.error, exchange.attempts
+        saving = charge.saving
         began, first_ns, now_ns = exchange.began_ns, exchange.first_byte_ns, self._clock.tick_ns()
         org = project = key_id = feature = environment = customer = session = dialect = None
         asked = routed = provider = credential = tier = reason = task = confidence = version = None
@@ -99,7 +101,8 @@ class Recording:
             usage.input, usage.cached, usage.write_5m, usage.write_1h, usage.output, usage.reasoning,
             usage.input_audio, usage.cached_audio, usage.input_image, usage.output_audio, usage.output_image,
             usage.searches, usage.tool_units, usage.characters, usage.audio_ms, usage.images,
-            charge.source, cost, cost, Nanos(0), Nanos(0), Nanos(0), held,
+            charge.source, cost, saving.model, saving.baseline,
+            saving.routing, saving.downgrade, saving.cache, saving.estimated, held,
             charge.version or version, cost is not None,
             0, ((exchange.sent_ns or now_ns) - began) // 1000,
             (first_ns - began) // 1000 if first_ns else None, (now_ns - began) // 1000,

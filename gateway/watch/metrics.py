@@ -19,6 +19,9 @@ MAX_SERIES: Final = 1000
 OVERHEAD_US: Final = (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 50_000)
 LATENCY_MS: Final = (10, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000)
 
+SAVED: Final = ("routing", "downgrade", "cache")
+"""Kinds of saving: the columns saved_…_nanos of a record."""
+
 Key = tuple[str, tuple[tuple[str, str], ...]]
 """Metric and labels."""
 
@@ -30,6 +33,9 @@ HELP: Final = {
     "gateway_errors_total": ("counter", "Calls that ended in an error, by its code."),
     "gateway_tokens_total": ("counter", "Tokens, by provider, model and class."),
     "gateway_cost_nanodollars_total": ("counter", "Cost in 10^-9 US dollars, by provider and model."),
+    "gateway_baseline_nanodollars_total": ("counter", "What calls with a known baseline would have cost."),
+    "gateway_saved_nanodollars_total": ("counter", "Saved in 10^-9 US dollars, by kind."),
+    "gateway_overspent_nanodollars_total": ("counter", "Lost in 10^-9 US dollars, by kind: savings below 0."),
     "gateway_unpriced_calls_total": ("counter", "Calls that used something no price is known for."),
     "gateway_estimated_calls_total": ("counter", "Calls whose usage the provider did not report."),
     "gateway_overhead_microseconds": ("histogram", "Time in the gateway before the call went out."),
@@ -56,6 +62,7 @@ class Metrics:
         self._sizes: dict[str, int] = {}
         self._counts: dict[tuple[Slug | None, Slug | None, str, str], _Counts] = {}
         self._errors: dict[Slug, int] = {}
+        self._savings = _Savings()
         self._overhead = _Histogram("gateway_overhead_microseconds", OVERHEAD_US)
         self._first_byte = _Histogram("gateway_first_byte_milliseconds", LATENCY_MS)
         self._total = _Histogram("gateway_total_milliseconds", LATENCY_MS)
@@ -80,6 +87,8 @@ class Metrics:
             counts.cost += record.cost_nanos
         if not record.priced:
             counts.unpriced += 1
+        if record.baseline_nanos is not None:
+            self._savings.add(record)
         if record.usage_source is Source.ESTIMATED:
             counts.estimated += 1
         if record.error_code is not None:
@@ -103,6 +112,8 @@ class Metrics:
         for code, value in self._errors.items():
             self._add(("gateway_errors_total", (("code", code),)), value)
         self._errors.clear()
+        for key, value in self._savings.take():
+            self._add(key, value)
         for histogram in (self._overhead, self._first_byte, self._total):
             for key, value in histogram.take():
                 self._add(key, value)
@@ -145,6 +156,40 @@ class _Counts:
         yield ("gateway_estimated_calls_total", place), self.estimated
         self.calls = self.input = self.cached = self.output = self.reasoning = 0
         self.cost = self.unpriced = self.estimated = 0
+
+
+class _Savings:
+    """What was saved and lost, by kind, until it is taken. Counters never go back, so there are two."""
+
+    __slots__ = ("_baseline", "_lost", "_saved")
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        self._baseline = 0
+        self._saved = dict.fromkeys(SAVED, 0)
+        self._lost = dict.fromkeys(SAVED, 0)
+
+    def add(self, record: Record) -> None:
+        """Count a call whose baseline is known."""
+        self._baseline += record.baseline_nanos or 0
+        for kind, nanos in (
+            ("routing", record.saved_routing_nanos),
+            ("downgrade", record.saved_downgrade_nanos),
+            ("cache", record.saved_cache_nanos),
+        ):
+            if nanos:
+                part = self._saved if nanos > 0 else self._lost
+                part[kind] += abs(nanos)
+
+    def take(self) -> Iterator[tuple[Key, int]]:
+        """The counters, which begin again at 0."""
+        yield ("gateway_baseline_nanodollars_total", ()), self._baseline
+        for kind in SAVED:
+            yield ("gateway_saved_nanodollars_total", (("kind", kind),)), self._saved[kind]
+            yield ("gateway_overspent_nanodollars_total", (("kind", kind),)), self._lost[kind]
+        self._clear()
 
 
 class _Histogram:

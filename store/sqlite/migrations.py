@@ -27,6 +27,7 @@ SLUG_COLUMNS: Final = frozenset(
         *(("records", name) for name in ("customer", "session", "dialect", "model_requested")),
         *(("records", name) for name in ("model_routed", "provider", "credential", "tier")),
         *(("records", name) for name in ("route_reason", "task", "error_code", "price_version")),
+        ("records", "baseline_model"),
         ("spent", "key_id"),
         *(("outcomes", name) for name in ("call", "source", "task", "model", "against")),
     }
@@ -44,13 +45,15 @@ RULED_COLUMNS: Final = frozenset({("keys", "digest"), ("scopes", "value")})
 # is found by comparing (+ < - and @ < A), and columns that mostly hold one of a few names know those.
 
 
-def _slug(column: str, null: bool = False, mostly: str = "") -> str:
+def _slug(column: str, null: bool = False, mostly: str = "", like: str = "") -> str:
     rule = (
         f"{column} >= '-' and ({column} < '@' or {column} >= 'A') and {column} not glob '*[^--:@-Z_a-z+]*'"
         f" and length(cast({column} as blob)) <= 128 and instr(cast({column} as blob), x'00') = 0"
     )
     if mostly:
         rule = " or ".join([*(f"{column} = '{name}'" for name in mostly.split()), rule])
+    if like:  # a column with the same rule, that mostly holds the same name
+        rule = f"{column} is {like} or {rule}"
     return (
         f"{column} text check ({column} is null or {rule})"
         if null
@@ -128,8 +131,10 @@ _M002_RECORDS: Final = (
         {_counts("tokens_output_audio tokens_output_image")},
         {_counts("units_searches units_tools units_characters units_audio_ms units_images")},
         {_one_of("usage_source", "reported salvaged estimated none")},
-        cost_nanos integer, baseline_nanos integer,
-        {_counts("saved_routing_nanos saved_downgrade_nanos saved_cache_nanos held_nanos")},
+        cost_nanos integer, {_slug("baseline_model", null=True, like="model_routed")}, baseline_nanos integer,
+        {_counts("saved_routing_nanos saved_downgrade_nanos saved_cache_nanos")},
+        saved_estimated integer not null default 0 check (saved_estimated between 0 and 1),
+        {_counts("held_nanos")},
         {_slug("price_version", null=True)}, {_flag("priced")},
         {_counts("queue_us overhead_us")}, first_byte_us integer, total_us integer not null,
         {_one_of("source", "proxied reported")},

@@ -25,7 +25,7 @@ RARE: Final = (
     "tokens_cache_write_5m", "tokens_cache_write_1h", "tokens_input_audio", "tokens_cached_audio",
     "tokens_input_image", "tokens_output_audio", "tokens_output_image",
     "units_searches", "units_tools", "units_characters", "units_audio_ms", "units_images",
-    "saved_routing_nanos", "saved_downgrade_nanos", "saved_cache_nanos", "queue_us",
+    "saved_routing_nanos", "saved_downgrade_nanos", "saved_cache_nanos", "saved_estimated", "queue_us",
 )  # fmt: skip
 """Columns that most records leave at their default, which the schema has too: to bind them costs as much
 as to bind the others."""
@@ -55,6 +55,10 @@ _SPEND: Final = (
     " on conflict (key_id) do update set nanos = nanos + excluded.nanos"
 )
 _SUMS: Final = ", ".join(f"coalesce(sum({name}), 0)" for name in SUMMED)
+_COUNTS: Final = (
+    "count(*) as calls, coalesce(sum(1 - priced), 0) as unpriced,"
+    " coalesce(sum(baseline_nanos is null), 0) as unmeasured"
+)
 _SPENT: Final = "select key_id, nanos from spent order by key_id"
 
 
@@ -93,7 +97,7 @@ class SqliteRecords:
         chosen = "".join(f"{name}, " for name in groups)
         order = ", ".join(str(number + 1) for number in range(len(groups))) or "1"
         query = (
-            f"select {chosen}count(*) as calls, coalesce(sum(1 - priced), 0) as unpriced, {_SUMS}"  # noqa: S608
+            f"select {chosen}{_COUNTS}, {_SUMS}"  # noqa: S608
             f" from records where {where} {'group by ' + ', '.join(groups) if groups else ''}"
             f" order by coalesce(sum(cost_nanos), 0) desc, calls desc, {order} limit {MOST_GROUPS}"
         )
@@ -179,7 +183,7 @@ def _sum_row(groups: Sequence[str], row: Row) -> dict[str, Any]:
     for name, value in zip(groups, row, strict=False):
         found[name] = restore_field(name, value)
     numbers = row[len(groups) :]
-    return {**found, **dict(zip(("calls", "unpriced", *SUMMED), numbers, strict=True))}
+    return {**found, **dict(zip(("calls", "unpriced", "unmeasured", *SUMMED), numbers, strict=True))}
 
 
 def _record(row: Row) -> Record:

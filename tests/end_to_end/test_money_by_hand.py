@@ -165,6 +165,12 @@ CASES: Final = {
 }
 
 
+def in_nanos(dollars: str) -> int:
+    """Dollars as a header shows them."""
+    whole, _, rest = dollars.partition(".")
+    return int(whole) * 10**9 + int(rest.ljust(9, "0"))
+
+
 def tokens(record: Any) -> tuple[int, ...]:
     """The token columns."""
     return (
@@ -185,11 +191,13 @@ async def test_the_cost_by_hand_is_the_cost_in_record_and_header(stand_with_pric
     answer = await stand.ask(path, body)
     assert answer.status == 200
     record = await stand.record()
-    assert (record.cost_nanos, record.baseline_nanos, record.priced) == (nanos, nanos, True)
+    plain = counted[0] * 3000 + counted[4] * 15000  # the same without a prompt cache
+    assert (record.cost_nanos, record.baseline_nanos, record.priced) == (nanos, plain, True)
+    assert (record.saved_cache_nanos, record.saved_routing_nanos) == (plain - nanos, 0)
+    assert (record.baseline_model, record.saved_estimated) == (record.model_routed, False)
     assert (tokens(record), record.usage_source) == (counted, "reported")
-    whole_dollars, _, rest = answer.headers["x-gateway-cost-usd"].partition(".")
-    assert int(whole_dollars) * 10**9 + int(rest.ljust(9, "0")) == nanos
-    assert answer.headers["x-gateway-saved-usd"] == "0"
+    assert in_nanos(answer.headers["x-gateway-cost-usd"]) == nanos
+    assert in_nanos(answer.headers["x-gateway-saved-usd"]) == plain - nanos
 
 
 @pytest.mark.parametrize("case", CASES)

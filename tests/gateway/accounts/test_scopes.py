@@ -168,6 +168,16 @@ def test_a_provider_that_is_not_listed_is_refused():
     assert refusal.about == "providers"
 
 
+def test_the_baseline_is_that_of_the_nearest_level():
+    def level(*pairs):
+        return scopes.grant(grammar.read(pairs), False)
+
+    upper, lower, plain = level(("baseline", "gpt-4o")), level(("baseline", "o3")), level()
+    assert scopes.intersect([upper, plain]).rights.baseline == "gpt-4o"
+    assert scopes.intersect([upper, lower, plain]).rights.baseline == "o3"
+    assert scopes.intersect([plain]).rights.baseline is None
+
+
 def test_no_floor_admits_a_target_whose_policy_is_not_known():
     for floor in grammar.FLOORS[1:]:
         rights = Rights(floor=floor)

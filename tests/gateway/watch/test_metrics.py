@@ -59,6 +59,20 @@ def test_a_call_is_counted_by_names_of_the_configuration() -> None:
     assert "gateway_open_holds 7" in text
 
 
+def test_what_was_saved_and_what_was_lost_are_counted_apart_so_that_no_counter_goes_back() -> None:
+    one = Metrics()
+    one.saw(record(baseline_nanos=Nanos(90), saved_routing_nanos=Nanos(50), saved_cache_nanos=Nanos(-10)))
+    one.saw(record(baseline_nanos=Nanos(40), saved_downgrade_nanos=Nanos(-10)))
+    one.saw(record(baseline_nanos=None))
+    for _ in range(2):
+        text = page(one)
+        assert "gateway_baseline_nanodollars_total 130" in text
+        assert 'gateway_saved_nanodollars_total{kind="routing"} 50' in text
+        assert 'gateway_overspent_nanodollars_total{kind="cache"} 10' in text
+        assert 'gateway_overspent_nanodollars_total{kind="downgrade"} 10' in text
+        assert 'gateway_saved_nanodollars_total{kind="cache"}' not in text
+
+
 def test_a_flood_of_names_ends_in_other() -> None:
     one = Metrics()
     for number in range(MAX_SERIES + 500):
