@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,7 @@ class App:
         self._tasks.start("accounts.refresh", refresher.run())
         self._tasks.start("secrets.refresh", self._vault_refresher.run())
         self._tasks.start("ledger.refresh", self._watch_spending())
+        self._tasks.start("outcomes.refresh", self._watch_outcomes())
         self._tasks.start("metrics.leave", self._exposition.run(self._metrics, config.metrics.interval))
         with wiring.listening("server.listen", config.server.listen):
             address, tls = wiring.address(config.server.listen), wiring.tls(config)
@@ -175,6 +177,7 @@ class App:
                 return False
             self._lasting = replace(self._lasting, exit=transport)
             self._flow, self._config = new, config
+            await self.refresh_outcomes()
             self._credentials_changed()  # if they have meanwhile
             if transport is not self._transport:
                 self._transport.retire()  # calls under way go on; what idles is closed
@@ -206,6 +209,15 @@ class App:
     async def refresh_accounts(self) -> None:
         """Take over changed keys now, rather than within a quarter of a second."""
         await self._refresher.load()
+
+    async def refresh_outcomes(self) -> None:
+        """Hand the outcomes to the routes now, rather than at the next interval."""
+        taught = self._flow
+        if flow.learners(taught):
+            with suppress(StoreError):  # what was learnt before holds on
+                cells = await self.store.outcomes.cells()
+                # Bounds take milliseconds for each cell: not on the loop.
+                await asyncio.to_thread(flow.teach, taught, cells)
 
     # --- what the data plane asks for
 
@@ -240,6 +252,11 @@ class App:
                 await self._ledger.read(self.store.records.spent)
             except StoreError:
                 continue
+
+    async def _watch_outcomes(self) -> None:
+        while True:
+            await self.refresh_outcomes()
+            await asyncio.sleep(self._config.outcomes.interval)
 
     # --- the admin side
 

@@ -269,10 +269,17 @@ class Records(_Table):
 
 
 class Classify(_Table):
-    """[classify]: classifiers in the order they are asked, and how long each may take."""
+    """[classify]: classifiers in the order they are asked, how long each may take, and their own keys."""
 
     use: tuple[Name, ...] = ("shape", "linear")
     time: Duration = 0.005
+    options: dict[Name, dict[str, Any]] = {}
+
+
+class Outcomes(_Table):
+    """[outcomes]: how often routes are handed what was learnt about answers."""
+
+    interval: Duration = 60.0
 
 
 class Log(_Table):
@@ -313,6 +320,7 @@ class Config(_Table):
     limits: Limits = Limits()
     records: Records = Records()
     classify: Classify = Classify()
+    outcomes: Outcomes = Outcomes()
     log: Log = Log()
     metrics: MetricsTable = MetricsTable()
     admin: Admin = Admin()

@@ -4,9 +4,9 @@ A call keeps the flow it began with; the process keeps what must outlive a reloa
 ledger, directory, listeners) in gateway.app.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from gateway import config as configuration
@@ -16,7 +16,7 @@ from gateway.accounts.vault import host_of
 from gateway.clock import Clock
 from gateway.config import Config, ConfigError
 from gateway.content import Secret
-from gateway.contracts import Call, Classifier, Exit, Observer
+from gateway.contracts import Call, Cell, Classifier, Exit, Learner, Observer
 from gateway.edge.guard import check_url
 from gateway.errors import Failure, UpstreamError
 from gateway.exchange import Estimate, Exchange, Target
@@ -70,6 +70,7 @@ class Flow:
     pool: Pool
     book: PriceBook
     catalogue: Catalogue
+    routes: Mapping[Slug, Policy]
     classify: Classify
     route: Route
     measure: Estimate
@@ -131,11 +132,36 @@ def build(config: Config, lasting: Lasting) -> Flow:
         pool=pool,
         book=book,
         catalogue=catalogue,
+        routes=routes,
         classify=classify,
         route=route,
         measure=measure,
         pipeline=pipeline,
     )
+
+
+def learners(flow: Flow) -> list[Learner]:
+    """The routers that learn from outcomes, also those inside others."""
+    found: list[Learner] = []
+    waiting = list(flow.routes.values())
+    while waiting:
+        policy = waiting.pop()
+        waiting += policy.parts.values()
+        learn: object = getattr(policy.router, "learn", None)
+        if callable(learn):
+            found.append(cast(Learner, policy.router))
+    return found
+
+
+def teach(flow: Flow, cells: Sequence[Cell]) -> None:
+    """Hand outcomes to all learners; one that raises keeps what it knew."""
+    for learner in learners(flow):
+        try:
+            learner.learn(cells)
+        except Exception as failure:  # a plugin's mistake costs what it would have learnt
+            log.fact(
+                "route.unteachable", log.Level.WARNING, error=log.kind(failure), place=log.place(failure)
+            )
 
 
 def refresh_credentials(flow: Flow, lasting: Lasting) -> None:
@@ -298,7 +324,13 @@ def _policy(
 
 def _classifiers(config: Config, problems: list[str]) -> list[Classifier]:
     made = [
-        _construct("gateway.classifiers", name, {}, f"classify.{name}", problems)
+        _construct(
+            "gateway.classifiers",
+            name,
+            config.classify.options.get(name, {}),
+            f"classify.{name}",
+            problems,
+        )
         for name in config.classify.use
     ]
     return [one[0] for one in made if one is not None]

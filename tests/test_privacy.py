@@ -95,7 +95,7 @@ OPENS = {
 
 CATCHES_ALL = {
     "gateway/adapter_kit.py": (1, "whatever a stranger's adapter raises is a finding"),
-    "gateway/flow.py": (2, "a plugin that cannot be made or asked is a mistake of the configuration"),
+    "gateway/flow.py": (3, "a plugin that cannot be made or asked is a mistake of the configuration; or taught"),
     "gateway/pipeline.py": (1, "a mistake of ours must not cost a record"),
     "gateway/plugins.py": (1, "whatever another package's import raises, the user learns whose it was"),
     "gateway/stages/classify.py": (1, "a classifier's mistake costs a label, never a call"),
@@ -181,6 +181,7 @@ NAMED_ON_THE_WAY = {
     ("gateway/edge/server.py", "code"): "a code of ours",
     ("gateway/stages/classify.py", "labels.classifier"): "a classifier's own name",
     ("gateway/stages/classify.py", "labels.task"): "a classifier's word for the task",
+    ("gateway/stages/classify.py", "name"): "a classifier's word for a score",
     ("gateway/upstreams/policy.py", "choice.reason"): "a router's word for its choice; it has seen no content",
     ("gateway/upstreams/policy.py", "name"): "a target that a router chose; it has seen no content",
     ("gateway/stages/route.py", "call.model"): "only where it is the name of a configured route",

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from gateway import outcomes
 from gateway.accounts.facts import Facts
 from gateway.clock import Clock
 from gateway.content import Purpose, Secret
@@ -55,6 +56,7 @@ class AdminApi:
         app.router.add_get("/admin/keys", self._keys)
         app.router.add_get("/admin/config", self._config)
         app.router.add_post("/admin/explain", self._explain)
+        app.router.add_post("/admin/outcomes", self._outcomes)
         return app
 
     @web.middleware
@@ -113,6 +115,18 @@ class AdminApi:
         if not isinstance(body, dict):
             raise ValueError("an object is expected")
         return _json(await self._services.explain(body))
+
+    async def _outcomes(self, request: web.Request) -> web.Response:
+        rows = orjson.loads(await request.read())
+        if not isinstance(rows, list) or len(rows) > outcomes.MOST_ROWS:
+            raise ValueError("a list of so many rows is expected")
+        try:
+            judgements = outcomes.read_judgements(rows)
+        except outcomes.OutcomeError as error:
+            return _json({"error": "bad_request", "row": error.place, "about": error.field}, 400)
+        now_ms = self._services.clock.now_us() // 1000
+        taken = await outcomes.take(self._services.store, judgements, now_ms)
+        return _json({"added": taken.added, "known": taken.known, "unknown": taken.unknown})
 
 
 OPEN = frozenset({"/healthz", "/readyz"})

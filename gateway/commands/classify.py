@@ -56,7 +56,9 @@ class Judge:
 
     def __init__(self, config: Config) -> None:
         self._classifiers: list[Classifier] = [
-            flow.construct("gateway.classifiers", name, {}, f"classify.{name}")[0]
+            flow.construct(
+                "gateway.classifiers", name, config.classify.options.get(name, {}), f"classify.{name}"
+            )[0]
             for name in config.classify.use
         ]
         self._classify = Classify(self._classifiers, time_s=_PATIENCE_S)

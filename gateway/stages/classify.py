@@ -1,6 +1,7 @@
 """Stage 2: what kind of task a call is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from gateway import log
@@ -23,6 +24,9 @@ REST_S: Final = 60
 class Classify:
     """Asks the classifiers in turn; the first that is not at a loss is believed.
 
+    Scores are gathered from all that are asked. A classifier whose attribute always is True is asked even
+    where the task is known.
+
     Args:
         time_s: how long each may take. A classifier runs on the loop and cannot be stopped, so a late
             one is still believed; but one that is late again and again is given a rest.
@@ -32,6 +36,7 @@ class Classify:
         self, classifiers: Sequence[Classifier], clock: Clock | None = None, time_s: float = TIME_S
     ) -> None:
         self._classifiers = tuple(classifiers)
+        self._scoring = [getattr(one, "always", False) is True for one in self._classifiers]
         self._clock = clock or SystemClock()
         self._allowed_ns = int(time_s * 10**9)
         self._late = [0] * len(self._classifiers)  # times in a row
@@ -43,19 +48,28 @@ class Classify:
 
     def labels(self, call: Call) -> Labels:
         """What is believed of a call. Raises nothing."""
-        if call.tags.task is not None:
-            return Labels(task=call.tags.task, confidence=SURE, classifier=HEADER)
+        found = self._header(call)
+        scores: dict[Slug, int] = {}
         begun_ns = self._clock.tick_ns()
         for place in range(len(self._classifiers)):
-            if begun_ns < self._rests_until_ns[place]:
+            if begun_ns < self._rests_until_ns[place] or (found is not None and not self._scoring[place]):
                 continue
             labels = self._ask(place, call)
             ended_ns = self._clock.tick_ns()
             self._measure(place, labels, ended_ns - begun_ns, ended_ns)
             begun_ns = ended_ns
-            if labels is not None and labels.confidence > 0:
-                return labels
-        return Labels()
+            if labels is not None:
+                scores.update(labels.scores)
+                if found is None and labels.confidence > 0:
+                    found = labels
+        if found is None:
+            found = Labels()
+        return replace(found, scores=scores) if scores else found
+
+    def _header(self, call: Call) -> Labels | None:
+        if call.tags.task is None:
+            return None
+        return Labels(task=call.tags.task, confidence=SURE, classifier=HEADER)
 
     def _ask(self, place: int, call: Call) -> Labels | None:
         try:
@@ -92,6 +106,22 @@ def _checked(labels: Labels) -> Labels:
     confidence = labels.confidence
     if type(confidence) is not int or not 0 <= confidence <= SURE:
         raise ValueError("confidence is a number from 0 to 1000")
-    if type(labels) is Labels and type(labels.task) is type(labels.classifier) is Slug:
+    scores = labels.scores
+    if scores:
+        scores = _checked_scores(scores)
+    elif type(labels) is Labels and type(labels.task) is type(labels.classifier) is Slug:
         return labels
-    return Labels(task=Slug(labels.task), confidence=confidence, classifier=Slug(labels.classifier))
+    return Labels(
+        task=Slug(labels.task), confidence=confidence, classifier=Slug(labels.classifier), scores=scores
+    )
+
+
+def _checked_scores(scores: Mapping[Slug, int]) -> dict[Slug, int]:
+    """The same, made of names and thousandths.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if any(type(score) is not int or not 0 <= score <= SURE for score in scores.values()):
+        raise ValueError("a score is a number from 0 to 1000")
+    return {Slug(name): score for name, score in scores.items()}
