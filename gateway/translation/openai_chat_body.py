@@ -25,7 +25,6 @@ from gateway.translation.openai_fields import (
     THOUGHTS,
     TOP_K,
     USES,
-    effort_of,
     file_name,
     format_shape,
     short_id,
@@ -35,12 +34,14 @@ from gateway.translation.openai_fields import (
     url_of,
     words_of,
 )
+from gateway.translation.openai_models import MODEL_LOSSES, fitted
 from gateway.translation.tongue import Aim
 
 FILE_URL: Final = Slug("file_url")
 SHOWN: Final = Slug("reasoning.shown")
 
 WRITE_LOSSES: Final = {
+    **MODEL_LOSSES,
     FILE_URL: Loss.REFUSED,
     SHOWN: Loss.DROPPED,  # thoughts are seen if the server shows them
 }
@@ -54,6 +55,7 @@ ID_LENGTH: Final = 40
 
 def write_ask(ask: Ask, aim: Aim, losses: Losses) -> dict[str, Any]:
     """As the Tongue says. Usage on a stream is asked for by with_model, where the provider wants that."""
+    ask = fitted(ask, aim.model, losses)
     body: dict[str, Any] = {"model": aim.model, "messages": _messages(ask, losses)}
     if ask.tools:
         body["tools"] = [{"type": "function", "function": tool_shape(tool)} for tool in ask.tools]
@@ -69,9 +71,8 @@ def write_ask(ask: Ask, aim: Aim, losses: Losses) -> dict[str, Any]:
             else {"type": "json_schema", "json_schema": format_shape(ask.format)}
         )
     if ask.reasoning is not None:
-        effort = effort_of(ask.reasoning, losses)
-        if effort is not None:
-            body["reasoning_effort"] = effort.value
+        if ask.reasoning.effort is not None:
+            body["reasoning_effort"] = ask.reasoning.effort.value
         if ask.reasoning.shown:
             losses.drop(SHOWN)
     if ask.stream:

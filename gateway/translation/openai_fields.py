@@ -17,7 +17,6 @@ from gateway.translation.canonical import (
     File,
     Format,
     Image,
-    Reasoning,
     Text,
     Tool,
     ToolResult,
@@ -337,21 +336,6 @@ def format_shape(form: Format) -> dict[str, Any]:
 
 
 USES: Final = {use: name for name, use in _USES.items()}
-
-BUDGETS: Final = ((0, Effort.NONE), (4096, Effort.LOW), (16384, Effort.MEDIUM))
-"""Tokens of thinking up to which an effort is meant; above all of them: high."""
-
-
-def effort_of(reasoning: Reasoning, losses: Losses) -> Effort | None:
-    """How hard to think, where there is no word for a budget of tokens."""
-    if reasoning.effort is not None or reasoning.budget_tokens is None:
-        return reasoning.effort
-    losses.drop(BUDGET)
-    for most, effort in BUDGETS:
-        if 0 <= reasoning.budget_tokens <= most:
-            return effort
-    return Effort.HIGH if reasoning.budget_tokens > 0 else None  # below 0 the model may choose
-
 
 JSON_WISH: Final = "Answer in JSON."
 

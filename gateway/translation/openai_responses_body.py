@@ -28,7 +28,6 @@ from gateway.translation.openai_fields import (
     THOUGHTS,
     TOP_K,
     USES,
-    effort_of,
     file_name,
     format_shape,
     short_id,
@@ -38,6 +37,7 @@ from gateway.translation.openai_fields import (
     url_of,
     words_of,
 )
+from gateway.translation.openai_models import MODEL_LOSSES, fitted
 from gateway.translation.tongue import Aim
 
 SEED: Final = Slug("seed")
@@ -47,6 +47,7 @@ MAX_OUTPUT: Final = Slug("max_output")
 SOUND: Final = Slug("audio")
 
 WRITE_LOSSES: Final = {
+    **MODEL_LOSSES,
     SEED: Loss.DROPPED,
     PRESENCE: Loss.DROPPED,
     FREQUENCY: Loss.DROPPED,
@@ -63,6 +64,7 @@ ID_LENGTH: Final = 64
 
 def write_ask(ask: Ask, aim: Aim, losses: Losses) -> dict[str, Any]:
     """As the Tongue says."""
+    ask = fitted(ask, aim.model, losses)
     body: dict[str, Any] = {"model": aim.model, "store": False}
     system = system_of(ask)
     items: list[dict[str, Any]] = []
@@ -90,7 +92,7 @@ def write_ask(ask: Ask, aim: Aim, losses: Losses) -> dict[str, Any]:
             else {"type": "json_schema", **format_shape(ask.format)}
         }
     _write_sampling(ask, body, losses)
-    _write_reasoning(ask, body, losses)
+    _write_reasoning(ask, body)
     if ask.stream:
         body["stream"] = True
     return body
@@ -122,11 +124,11 @@ def _write_sampling(ask: Ask, body: dict[str, Any], losses: Losses) -> None:
             losses.drop(name)
 
 
-def _write_reasoning(ask: Ask, body: dict[str, Any], losses: Losses) -> None:
+def _write_reasoning(ask: Ask, body: dict[str, Any]) -> None:
     """How to think; and the seal of what is thought, without which the next call would forget it."""
     if ask.reasoning is None:
         return
-    effort = effort_of(ask.reasoning, losses)
+    effort = ask.reasoning.effort
     shape = {} if effort is None else {"effort": effort.value}
     if ask.reasoning.shown:
         shape["summary"] = "auto"
