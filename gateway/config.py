@@ -222,8 +222,14 @@ class Upstream(_Table):
     """[upstream]: how providers are asked."""
 
     attempts: Annotated[int, Field(strict=True, ge=1, le=20)] = 3
-    breaker: Flag = True
+    call_timeout: Duration = 600.0
     retry_pause: Duration = 0.25
+    peek: Size = 16 << 10
+    peek_time: Duration = 0.1
+    breaker: Flag = True
+    breaker_failures: Count = 5
+    breaker_window: Duration = 30.0
+    breaker_rest: Duration = 10.0
     connect_timeout: Duration = 10.0
     first_byte_timeout: Duration = 60.0
     gap_timeout: Duration = 60.0

@@ -14,13 +14,14 @@ from gateway import log, plugins
 from gateway.accounts.directory import Directory
 from gateway.accounts.vault import host_of
 from gateway.clock import Clock
-from gateway.config import Config, ConfigError
+from gateway.config import Config, ConfigError, Upstream
 from gateway.content import Secret
 from gateway.contracts import Call, Cell, Classifier, Exit, Learner, Observer
 from gateway.edge.guard import check_url
 from gateway.errors import Failure, UpstreamError
 from gateway.exchange import Estimate, Exchange, Target
 from gateway.ledger import estimate, prices
+from gateway.ledger.allowance import Allowance
 from gateway.ledger.charges import Charges
 from gateway.ledger.journal import Journal
 from gateway.ledger.ledger import Ledger
@@ -29,14 +30,16 @@ from gateway.names import Slug
 from gateway.pipeline import Pipeline
 from gateway.stages.auth import Auth
 from gateway.stages.classify import Classify
-from gateway.stages.forward import Forward, Translate
+from gateway.stages.forward import Bounds, Forward, Translate
 from gateway.stages.limit import Limit
 from gateway.stages.listing import Listing
 from gateway.stages.record import Keep, Recording
 from gateway.stages.route import Route
 from gateway.translation.bridge import Passage, bridge
 from gateway.translation.tongue import Aim, Reply
+from gateway.upstreams.breaker import Rules
 from gateway.upstreams.catalogue import Catalogue, Model
+from gateway.upstreams.gate import Gate
 from gateway.upstreams.health import Health
 from gateway.upstreams.policy import Policies, Policy
 from gateway.upstreams.pool import Credential, Loaded, Pool
@@ -60,6 +63,7 @@ class Lasting:
     observers: tuple[Observer, ...]
     exit: Exit
     stored: Callable[[Slug, str], list[Credential]]
+    health: Health | None = None  # what is known of the targets; None: begin anew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +100,8 @@ def build(config: Config, lasting: Lasting) -> Flow:
     _check_names(routes, catalogue, problems)
     if problems:
         raise ConfigError(problems)
+    upstream = config.upstream
+    gate = Gate(pool, lasting.health or Health(clock), clock, _rules(upstream))
     measure = _estimate(config, catalogue)
     charges = Charges(book, clock)
     record = Recording(lasting.ledger, charges, lasting.keep, lasting.observers, clock)
@@ -104,27 +110,26 @@ def build(config: Config, lasting: Lasting) -> Flow:
         catalogue,
         routes,
         Policies(clock, round(config.routing.policy_time * 1e9)),
-        Health(),
+        gate,
         measure,
         guess=estimate.guess_input,
         spent=lambda caller: lasting.ledger.used(caller),  # a rehearsal has no ledger
         refuse_unpriced=config.prices.unknown == "refuse",
     )
-    limit = Limit(lasting.ledger, lasting.journal, measure, record.opening)
-    upstream = config.upstream
-    forward = Forward(
-        pool,
-        Relay(charges, clock, whole_bytes=upstream.whole_answer),
-        _translate(config, catalogue, clock),
+    allowance = Allowance(lasting.ledger, lasting.journal, measure, charges, record.opening)
+    relay = Relay(
+        charges,
         clock,
-        attempts=upstream.attempts,
-        retry_pause_s=upstream.retry_pause,
-        error_bytes=upstream.error_answer,
+        whole_bytes=upstream.whole_answer,
+        peek_bytes=upstream.peek,
+        peek_s=upstream.peek_time,
     )
+    translate = _translate(config, catalogue, clock)
+    forward = Forward(gate, relay, translate, allowance, catalogue.context, clock, _bounds(upstream))
     pipeline = Pipeline(
         Auth(lasting.directory, clock, frozenset(Slug(name) for name in config.records.features)),
         Listing(catalogue),
-        (classify, route, limit, forward),
+        (classify, route, Limit(allowance), forward),
         record,
     )
     return Flow(
@@ -162,6 +167,28 @@ def teach(flow: Flow, cells: Sequence[Cell]) -> None:
             log.fact(
                 "route.unteachable", log.Level.WARNING, error=log.kind(failure), place=log.place(failure)
             )
+
+
+def _rules(upstream: Upstream) -> Rules | None:
+    if not upstream.breaker:
+        return None
+    return Rules(
+        failures=upstream.breaker_failures,
+        window_ns=round(upstream.breaker_window * 1e9),
+        rest_ns=round(upstream.breaker_rest * 1e9),
+    )
+
+
+def _bounds(upstream: Upstream) -> Bounds:
+    first_byte_s = upstream.connect_timeout + upstream.wait_timeout
+    first_byte_s += upstream.first_byte_timeout + upstream.gap_timeout
+    return Bounds(
+        attempts=upstream.attempts,
+        call_s=upstream.call_timeout,
+        first_byte_s=first_byte_s,
+        pause_s=upstream.retry_pause,
+        error_bytes=upstream.error_answer,
+    )
 
 
 def refresh_credentials(flow: Flow, lasting: Lasting) -> None:

@@ -99,7 +99,7 @@ def classify(status: int, headers: Headers, body: Content, clock: Clock = _CLOCK
 
 
 def _refusal(error: dict[str, Any]) -> str:
-    """Why the provider found the call itself at fault: upstream_context, upstream_policy, upstream_refused."""
+    """The code of a refusal: upstream_context, upstream_policy or upstream_refused."""
     codes, message = _codes(error), error.get("message")
     text = message.lower() if isinstance(message, str) else ""
     if not CONTEXT_CODES.isdisjoint(codes) or any(part in text for part in TOO_LONG):

@@ -23,14 +23,17 @@ class Hold:
     """Money set aside for one call: the permit without which nothing is sent.
 
     Ends exactly once, settled or released; every later settle or release does nothing.
+
+    asks: the most that the call can cost on a target, by the target's name; None where no price is known.
     """
 
-    __slots__ = ("amount", "ended", "id", "key_id")
+    __slots__ = ("amount", "asks", "ended", "id", "key_id")
 
     def __init__(self, id: Slug, key_id: Slug, amount: Nanos) -> None:
         self.id = id
         self.key_id = key_id
         self.amount = amount
+        self.asks: dict[Slug, Nanos | None] = {}
         self.ended = False
 
     def __repr__(self) -> str:
@@ -82,6 +85,21 @@ class Ledger:
         account.held += amount
         account.open += 1
         return hold
+
+    def grow(self, hold: Hold, caller: Caller, to: Nanos) -> None:
+        """Set more aside for a call that is under way, because it needs another attempt.
+
+        Raises:
+            OverLimit: budget_exceeded when the key's cap does not cover it; the hold is as before.
+        """
+        more = to - hold.amount
+        if more <= 0 or hold.ended:
+            return
+        account = self._accounts[hold.key_id]
+        if caller.cap is not None and account.base + account.fresh + account.held + more > caller.cap:
+            raise OverLimit("budget_exceeded", about="key")
+        account.held += more
+        hold.amount = to
 
     def settle(self, hold: Hold, cost: Nanos | None) -> None:
         """End a hold with what the call cost; None (no price known) releases it."""

@@ -3,139 +3,274 @@
 import asyncio
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from gateway.clock import Clock
 from gateway.content import Content
-from gateway.contracts import Answer
+from gateway.contracts import Answer, UpstreamRequest
 from gateway.dialects import DIALECTS
-from gateway.errors import CallerError, GatewayError, OurError, UpstreamAnswer, UpstreamError, UpstreamRefused
+from gateway.dialects.first_events import peek
+from gateway.errors import (
+    CallerError,
+    Failure,
+    GatewayError,
+    OurError,
+    OverLimit,
+    UpstreamAnswer,
+    UpstreamError,
+    UpstreamTimeout,
+)
 from gateway.exchange import OK, Attempt, Exchange, Target
+from gateway.ledger.allowance import Allowance, affordable
 from gateway.names import Slug
 from gateway.translation.bridge import Passage
-from gateway.upstreams.pool import Pool, refused_key
+from gateway.upstreams.course import Context, Course
+from gateway.upstreams.gate import Admission, Gate
 from gateway.upstreams.relay import Relay
 
 Translate = Callable[[Exchange, Target], Passage | None]
 """A call put into a target's dialect; None where it speaks the caller's own."""
 
-PASSING: Final = frozenset({Slug("upstream_failed"), Slug("upstream_unreachable"), Slug("upstream_cut")})
-"""Failures that may be over a moment later. A timeout is none: the provider may still be at work on it."""
+OTHER_KEY: Final = frozenset({Failure.AUTH, Failure.RATE})
+"""Failures that another credential of the same provider may make good."""
 
 
-class Forward:
-    """Asks target after target until one answers; after the first byte to the client there is no other.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What one call may take, over all its attempts.
 
-    Args:
-        attempts: most requests for one call, over targets, credentials and repetitions together.
-        retry_pause_s: before all targets are asked again; doubled each time.
+    Attributes:
+        attempts: most requests, over targets, credentials and repetitions together.
+        call_s: time from the first request on, after which no other one begins.
+        first_byte_s: what the transport itself gives a request until its answer begins, at most.
+        pause_s: before all targets are asked again; doubled each time.
         error_bytes: how much of a provider's error answer is read.
     """
 
+    attempts: int
+    call_s: float
+    first_byte_s: float
+    pause_s: float
+    error_bytes: int
+
+
+class Forward:
+    """Asks target after target until one answers; after the first byte to the client there is no other."""
+
     def __init__(
         self,
-        pool: Pool,
+        gate: Gate,
         relay: Relay,
         translate: Translate,
+        allowance: Allowance,
+        context: Context,
         clock: Clock,
-        *,
-        attempts: int,
-        retry_pause_s: float,
-        error_bytes: int,
+        bounds: Bounds,
     ) -> None:
-        self._pool = pool
+        self._gate = gate
         self._relay = relay
         self._translate = translate
+        self._allowance = allowance
+        self._context = context
         self._clock = clock
-        self._attempts = attempts
-        self._retry_pause_s = retry_pause_s
-        self._error_bytes = error_bytes
+        self._bounds = bounds
 
     async def __call__(self, exchange: Exchange) -> None:
-        """Reads call, plan, hold. Adds an Attempt for each request sent.
+        """Reads call, plan, hold. Adds an Attempt for each request sent. May let the hold grow.
 
         Raises:
             UpstreamError: the last target's failure, before the first byte.
             CallerError: cannot_translate, the call needs what no target's dialect can say.
             ClientGone: the client left.
-            OurError: no_credential.
+            OurError: no_credential; unavailable, the journal cannot be written.
         """
-        failed: GatewayError = OurError("unavailable")
-        for turn in range(self._attempts):
-            if turn:
-                # The provider's bad moment may pass; not everybody must come back at the same time.
-                pause_s = self._retry_pause_s * 2 ** (turn - 1)
-                await asyncio.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311 - spreads load
-            for target in exchange.plan.targets:
-                error = await self._try(target, exchange)
-                if error is None:
-                    return
-                if isinstance(error, UpstreamRefused):
-                    raise error
-                failed = error
-                if len(exchange.attempts) >= self._attempts:
-                    raise failed
-            if failed.code not in PASSING:
-                break
-        raise failed
+        bounds, plan = self._bounds, exchange.plan
 
-    async def _try(self, target: Target, exchange: Exchange) -> GatewayError | None:
-        """Ask one target, with one key after the other; None once it has answered."""
-        tried: set[Slug] = set()  # a second look at the same key would not change its provider's mind
+        def allowed(targets: tuple[Target, ...]) -> tuple[Target, ...]:
+            return affordable(targets, plan, self._allowance.asks(exchange, (*plan.targets, *targets)))
+
+        trip = Trip(exchange, Course(plan, bounds.attempts, self._context, allowed), bounds, self._clock)
+        failed: GatewayError | None = None
+        while True:
+            turn = trip.course.round
+            try:
+                error = await self._try(trip)
+            except OverLimit as limit:  # no further attempt is paid for: what went before is the answer
+                raise failed or limit from None
+            if error is None:
+                return
+            if failed is None or not _is_ours(error):  # what a provider said tells more
+                failed = error
+            if trip.spent or not trip.course.fail(error):
+                raise failed
+            if trip.course.round > turn:
+                await self._pause(trip)
+                if trip.spent:
+                    raise failed
+
+    async def _pause(self, trip: "Trip") -> None:
+        """The provider's bad moment may pass; not everybody must come back at the same time."""
+        pause_s = self._bounds.pause_s * 2 ** (trip.course.round - 1)
+        await asyncio.sleep(min(pause_s * random.uniform(0.5, 1), trip.left_s))  # noqa: S311 - spreads load
+
+    async def _try(self, trip: "Trip") -> GatewayError | None:
+        """Ask one target, with one key after the other; None once it has answered.
+
+        Raises:
+            OverLimit: not even one attempt is paid for.
+        """
+        trip.tried.clear()  # a second look at the same key would not change its provider's mind
+        failed: GatewayError | None = None
         while True:
             try:
-                await self._ask(target, exchange, tried)
+                await self._ask(trip)
                 return None
+            except OverLimit:
+                if failed is None:
+                    raise
+                return failed
             except CallerError as error:
                 return error  # this target cannot be told the call; another may
             except (UpstreamError, OurError) as error:
-                if exchange.client.started:
-                    exchange.client.abort()
+                if trip.exchange.client.started:
+                    trip.exchange.client.abort()
                     raise
-                spare = isinstance(error, UpstreamError) and refused_key(error)
-                spare = spare and self._pool.spare(target.provider_name, tried)
-                if not spare or len(exchange.attempts) >= self._attempts:
+                if trip.spent or not self._spare(trip, error):
                     return error
+                failed = error
 
-    async def _ask(self, target: Target, exchange: Exchange, tried: set[Slug]) -> None:
+    def _spare(self, trip: "Trip", error: GatewayError) -> bool:
+        """Whether another key of the same provider may do better."""
+        return error.kind in OTHER_KEY and self._gate.spare(trip.course.target, trip.tried)
+
+    async def _ask(self, trip: "Trip") -> None:
+        exchange, target = trip.exchange, trip.course.target
         passage = self._translate(exchange, target)
-        call = exchange.call if passage is None else passage.call
-        dialect = DIALECTS[call.dialect]
-        credential = self._pool.pick(target.provider_name, tried)
-        if credential is not None:
-            tried.add(credential.id)
-        request = target.provider.request(call, target.model, credential.reveal() if credential else None)
-        attempt = Attempt(
-            target, dialect.meter(call), credential.id if credential else None, self._clock.tick_ns()
-        )
-        exchange.attempts.append(attempt)
-        if exchange.sent_ns is None:
-            exchange.sent_ns = attempt.sent_ns
+        if exchange.attempts or target is not exchange.plan.targets[0]:
+            await self._allowance.extend(exchange, target)
+        admission = self._gate.enter(target, trip.tried)
+        attempt: Attempt | None = None
+        failure: GatewayError | None = None
         try:
-            answer = await target.exit.open(request, exchange.hold)
-            try:
-                attempt.status = answer.status
-                if answer.status >= 300:
-                    raise await self._failure(target, answer, passage)
-                ask_usage = call.stream and target.provider.asks_usage(call)
-                strip = dialect.filter(call, ask_usage) if passage is None else None
-                await self._relay.pass_on(exchange, attempt, answer, strip, passage)
-            finally:
-                target.exit.release(answer)
+            credential = admission.credential
+            if credential is not None:
+                trip.tried.add(credential.id)
+            call = exchange.call if passage is None else passage.call
+            key = credential.reveal() if credential is not None else None
+            request = target.provider.request(call, target.model, key)
+            meter = DIALECTS[call.dialect].meter(call)
+            now_ns = self._clock.tick_ns()
+            attempt = Attempt(target, meter, credential.id if credential is not None else None, now_ns)
+            exchange.attempts.append(attempt)
+            if exchange.sent_ns is None:
+                exchange.sent_ns = now_ns
+            await self._send(trip, attempt, request, passage, _Prospect(self, trip, admission, attempt))
+            attempt.code = OK
         except GatewayError as error:
-            attempt.code = error.code
-            self._pool.report(target.provider_name, attempt.credential, error)
+            failure = error
+            if attempt is not None:
+                attempt.code = error.code
             raise
-        attempt.code = OK
-        self._pool.report(target.provider_name, attempt.credential, None)
+        finally:
+            self._gate.leave(admission, attempt, failure)
+
+    async def _send(
+        self,
+        trip: "Trip",
+        attempt: Attempt,
+        request: UpstreamRequest,
+        passage: Passage | None,
+        prospect: "_Prospect",
+    ) -> None:
+        exchange, target = trip.exchange, attempt.target
+        call = exchange.call if passage is None else passage.call
+        left_s = trip.left_s
+        answer: Answer | None = None
+        try:
+            try:
+                async with asyncio.timeout(left_s if left_s < self._bounds.first_byte_s else None):
+                    answer = await target.exit.open(request, exchange.hold)
+                    attempt.status = answer.status
+                    if answer.status >= 300:
+                        raise await self._failure(target, answer, passage)
+                    chunk = await answer.read()
+            except TimeoutError:
+                raise UpstreamTimeout("upstream_timeout") from None
+            strip = None
+            if passage is None:
+                ask_usage = call.stream and target.provider.asks_usage(call)
+                strip = DIALECTS[call.dialect].filter(call, ask_usage)
+            look = peek(call) if not trip.spent and trip.course.open else None
+            await self._relay.pass_on(
+                exchange, attempt, answer, chunk,
+                strip=strip, passage=passage, peek=look, prospect=prospect,
+            )  # fmt: skip
+        finally:
+            if answer is not None:
+                target.exit.release(answer)
 
     async def _failure(self, target: Target, answer: Answer, passage: Passage | None) -> UpstreamError:
         body = bytearray()
-        while len(body) < self._error_bytes and (chunk := await answer.read()):
+        while len(body) < self._bounds.error_bytes and (chunk := await answer.read()):
             body += chunk
-        content = Content(bytes(body[: self._error_bytes]))
+        content = Content(bytes(body[: self._bounds.error_bytes]))
         error = target.provider.failure(answer.status, answer.headers, content)
         error.answer = UpstreamAnswer(answer.status, answer.headers, content)
         if passage is not None:
             error.answer = passage.complaint(error.answer)
         return error
+
+
+class Trip:
+    """One call on its way over the targets, and what is left of its attempts and its time.
+
+    Attributes:
+        tried: the credentials that were used at the present target.
+    """
+
+    __slots__ = ("_bounds", "_clock", "_due_ns", "course", "exchange", "tried")
+
+    def __init__(self, exchange: Exchange, course: Course, bounds: Bounds, clock: Clock) -> None:
+        self.exchange = exchange
+        self.course = course
+        self.tried: set[Slug] = set()
+        self._bounds = bounds
+        self._clock = clock
+        self._due_ns = clock.tick_ns() + round(bounds.call_s * 1e9)
+
+    @property
+    def left_s(self) -> float:
+        """Seconds in which another attempt may begin."""
+        return max(0.0, (self._due_ns - self._clock.tick_ns()) / 1e9)
+
+    @property
+    def spent(self) -> bool:
+        """Whether no other attempt may begin."""
+        return len(self.exchange.attempts) >= self._bounds.attempts or self._clock.tick_ns() >= self._due_ns
+
+
+class _Prospect:
+    """What may become of the call if an attempt fails: for the one who passes its answer on."""
+
+    __slots__ = ("_admission", "_attempt", "_forward", "_trip")
+
+    def __init__(self, forward: Forward, trip: Trip, admission: Admission, attempt: Attempt) -> None:
+        self._forward = forward
+        self._trip = trip
+        self._admission = admission
+        self._attempt = attempt
+
+    def leaves(self, error: UpstreamError) -> bool:
+        """Whether another attempt would follow on this failure."""
+        trip = self._trip
+        return not trip.spent and (trip.course.goes_on(error) or self._forward._spare(trip, error))
+
+    def begins(self) -> None:
+        """The answer is a good one, and goes to the client."""
+        self._forward._gate.answered(self._admission, self._attempt)
+
+
+def _is_ours(error: GatewayError) -> bool:
+    """Whether it is us who did not ask a target."""
+    return isinstance(error, CallerError) or error.code == "upstream_resting"

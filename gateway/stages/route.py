@@ -11,7 +11,7 @@ from gateway.names import Slug
 from gateway.translation.bridge import bridge
 from gateway.upstreams import affinity
 from gateway.upstreams.catalogue import Catalogue
-from gateway.upstreams.health import Health
+from gateway.upstreams.gate import Gate
 from gateway.upstreams.policy import Policies, Policy
 
 REQUESTED = Slug("requested")
@@ -35,7 +35,7 @@ class Route:
         catalogue: Catalogue,
         routes: Mapping[Slug, Policy],
         policies: Policies,
-        health: Health,
+        gate: Gate,
         estimate: Estimate,
         *,
         guess: Callable[[Call], int],
@@ -45,7 +45,7 @@ class Route:
         self._catalogue = catalogue
         self._routes = routes
         self._policies = policies
-        self._health = health
+        self._gate = gate
         self._estimate = estimate
         self._guess = guess
         self._spent = spent
@@ -149,7 +149,7 @@ class Route:
         return tuple(one[0] for one in found if one and self._unfit(exchange, one[0], policy.name) is None)
 
     def _candidate(self, call: Call, target: Target) -> Candidate:
-        price, vitals = target.price, self._health.look(target)
+        price, vitals = target.price, self._gate.look(target)
         return Candidate(
             name=target.name,
             healthy=vitals.healthy,

@@ -94,6 +94,11 @@ class Catalogue:
         limits = self._book.limits(target.provider_name, target.model)
         return limits[1] if limits else None
 
+    def context(self, target: Target) -> int | None:
+        """The most tokens the target's model takes, where known."""
+        limits = self._book.limits(target.provider_name, target.model)
+        return limits[0] if limits else None
+
     def _listed(self, name: Slug, provider: Slug, model: str) -> Listed:
         limits = self._book.limits(provider, model) or (None, None)
         price = self._book.find(provider, model, self._clock.now_us())

@@ -1,17 +1,18 @@
 """The loaded providers with their credentials: which key to use for the next attempt.
 
 A credential that the provider does not accept (401, 402, 403) is dead: it is set aside for minutes.
-One that is throttled (429) is set aside for as long as the provider asks. The two are told apart,
-because the first needs a person and the second only time.
+One that is throttled (429) is set aside for as long as the provider asks, for the model that it was used
+for. The two are told apart, because the first needs a person and the second only time.
 """
 
+import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from gateway.clock import Clock
 from gateway.content import Secret
 from gateway.contracts import Exit, Provider
-from gateway.errors import CredentialDead, GatewayError, OurError, UpstreamBusy, UpstreamError
+from gateway.errors import CredentialDead, Failure, GatewayError, OurError, UpstreamBusy, UpstreamError
 from gateway.names import Slug
 
 SECOND_NS = 10**9
@@ -19,18 +20,35 @@ DEAD_S = 300
 """Seconds until a dead credential is tried again."""
 BUSY_S = 5
 """Seconds a throttled credential rests when the provider names no time."""
+MOST_S = 300
+"""Seconds a throttled credential rests at most, whatever time is named."""
+MODELS = 1_000
+"""Models for which a credential may be throttled at a time."""
+ANY = Slug("any")
+
+Fit = Callable[[Slug | None], bool]
+"""Whether something else lets a credential be used now."""
 
 
 class Credential:
-    """One key of a provider. reveal() decrypts or reads it, for one call."""
+    """One key of a provider. reveal() decrypts or reads it, for one call.
 
-    __slots__ = ("dead", "id", "reveal", "until_ns")
+    Attributes:
+        until_ns: until when it is dead; busy: until when it is throttled, by the target's name.
+    """
+
+    __slots__ = ("busy", "dead", "id", "reveal", "until_ns")
 
     def __init__(self, id: Slug, reveal: Callable[[], Secret]) -> None:
         self.id = id
         self.reveal = reveal
         self.dead = False
         self.until_ns = 0
+        self.busy: dict[Slug, int] = {}
+
+    def rests(self, target: Slug) -> int:
+        """Until when it may not be used for a target; 0 when it was never set aside."""
+        return max(self.until_ns, self.busy.get(target, 0)) if self.busy else self.until_ns
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,58 +93,89 @@ class Pool:
         """All providers."""
         return tuple(self._providers.values())
 
-    def pick(self, name: Slug, tried: Collection[Slug] = ()) -> Credential | None:
+    def pick(
+        self, name: Slug, tried: Collection[Slug] = (), target: Slug = ANY, fit: Fit | None = None
+    ) -> Credential | None:
         """The next usable credential, in turn; None for a provider that needs none.
 
         Args:
             tried: ids of credentials that this call need not come back with.
+            target: what it is for.
+            fit: says no to credentials that something else keeps from use.
 
         Raises:
             OurError: no_credential, none is stored.
             CredentialDead: upstream_credential, all were refused.
             UpstreamBusy: upstream_busy, all that live are resting.
+            UpstreamError: upstream_resting, one lives and does not fit.
         """
         loaded = self._providers[name]
         if not loaded.credentials:
             if loaded.needs_key:
                 raise OurError("no_credential", about=name)
+            if fit is not None and not fit(None):
+                raise UpstreamError("upstream_resting", about=name)
             return None
-        if len(loaded.credentials) == 1 and loaded.credentials[0].until_ns == 0:
-            return loaded.credentials[0]
         now = self._clock.tick_ns()
         for offset in range(len(loaded.credentials)):
             credential = loaded.credentials[(loaded.next + offset) % len(loaded.credentials)]
-            if credential.until_ns <= now and credential.id not in tried:
+            if (
+                credential.rests(target) <= now
+                and credential.id not in tried
+                and (fit is None or fit(credential.id))
+            ):
                 loaded.next = (loaded.next + offset + 1) % len(loaded.credentials)
                 return credential
-        resting = [one.until_ns for one in loaded.credentials if not one.dead]
+        resting = [one.rests(target) for one in loaded.credentials if not one.dead]
         if not resting:
             raise CredentialDead("upstream_credential", about=name)
-        raise UpstreamBusy("upstream_busy", after_s=(min(resting) - now) / SECOND_NS)
+        if fit is not None and any(until <= now for until in resting):
+            raise UpstreamError("upstream_resting", about=name)
+        raise UpstreamBusy("upstream_busy", after_s=max(0, min(resting) - now) / SECOND_NS)
 
-    def spare(self, name: Slug, tried: Collection[Slug] = ()) -> bool:
+    def ready(self, name: Slug, target: Slug, fit: Fit) -> bool:
+        """Whether pick() would find one now."""
+        loaded = self._providers[name]
+        if not loaded.credentials:
+            return not loaded.needs_key and fit(None)
+        now = self._clock.tick_ns()
+        return any(one.rests(target) <= now and fit(one.id) for one in loaded.credentials)
+
+    def spare(self, name: Slug, tried: Collection[Slug] = (), target: Slug = ANY) -> bool:
         """Whether a credential that was not tried could serve a further attempt at once."""
         now = self._clock.tick_ns()
-        return any(one.until_ns <= now and one.id not in tried for one in self._providers[name].credentials)
+        found = self._providers[name].credentials
+        return any(one.rests(target) <= now and one.id not in tried for one in found)
 
-    def report(self, name: Slug, credential_id: Slug | None, error: GatewayError | None) -> None:
+    def report(
+        self, name: Slug, credential_id: Slug | None, error: GatewayError | None, target: Slug = ANY
+    ) -> None:
         """Tell how an attempt with a credential ended."""
         for credential in self._providers[name].credentials if credential_id else ():
             if credential.id == credential_id:
-                self._judge(credential, error)
+                self._judge(credential, error, target)
 
-    def _judge(self, credential: Credential, error: GatewayError | None) -> None:
+    def _judge(self, credential: Credential, error: GatewayError | None, target: Slug) -> None:
         if error is None:
             credential.dead, credential.until_ns = False, 0
+            if credential.busy:
+                credential.busy.pop(target, None)
         elif self._set_aside and isinstance(error, CredentialDead):
             credential.dead = True
             credential.until_ns = self._clock.tick_ns() + DEAD_S * SECOND_NS
         elif self._set_aside and isinstance(error, UpstreamBusy):
-            rest_s = BUSY_S if error.after_s is None else error.after_s
-            credential.dead = False
-            credential.until_ns = self._clock.tick_ns() + round(rest_s * SECOND_NS)
+            credential.dead, credential.until_ns = False, 0
+            if len(credential.busy) >= MODELS:
+                credential.busy.clear()
+            credential.busy[target] = self._clock.tick_ns() + round(pause_s(error) * SECOND_NS)
+
+
+def pause_s(error: GatewayError) -> float:
+    """How long a throttled credential rests: what the provider said, if that is a time at all."""
+    said = error.after_s
+    return BUSY_S if said is None or math.isnan(said) else min(max(said, 0.0), MOST_S)
 
 
 def refused_key(error: UpstreamError) -> bool:
     """Whether another credential of the same provider may do better."""
-    return isinstance(error, CredentialDead | UpstreamBusy)
+    return error.kind in (Failure.AUTH, Failure.RATE)

@@ -112,7 +112,8 @@ async def test_what_a_provider_answers_for_nothing_needs_no_money(stand: Stand) 
     assert (await stand.record()).cost_nanos == 0
 
 
-async def test_calls_that_fail_cost_nothing_and_free_their_hold(stand: Stand) -> None:
+async def test_calls_that_fail_cost_nothing_and_free_their_hold(put_up: Raise) -> None:
+    stand = await put_up({"upstream": {"breaker": False}})
     body = chat("echo:status=500")
     key = await stand.gateway.make_key("capped", cap="0.01")
     for _ in range(5):

@@ -16,6 +16,7 @@ USES = {"chat": "openai", "responses": "openai", "messages": "anthropic", "gemin
 
 def first_bad(url: str, **upstream: Any) -> dict[str, Any]:
     """Routes "auto-DIALECT", each with a target at that address before the good one."""
+    upstream = {"breaker": False, **upstream}
     tree: dict[str, Any] = {"providers": {}, "models": {}, "routes": {}, "upstream": upstream}
     for place in STREAMS:
         base = url + {"messages": "", "gemini": ""}.get(place.name, "/v1")
@@ -26,7 +27,9 @@ def first_bad(url: str, **upstream: Any) -> dict[str, Any]:
             "provider": f"bad-{place.name}", "model": place.model, "price": PRICE,
         }  # fmt: skip
         good = f"groq/{place.model}" if place.name == "groq" else place.model
-        tree["routes"][f"auto-{place.name}"] = {"use": "fallback", "targets": [f"bad-{place.name}", good]}
+        tree["routes"][f"auto-{place.name}"] = {
+            "use": "fallback", "targets": [f"bad-{place.name}", good], "allow_costlier": True,
+        }  # fmt: skip
     return tree
 
 

@@ -173,7 +173,7 @@ def stand(
             "m2": {"provider": "two", "price": {"input": "10", "output": "20"}},
             "free": {"provider": "one"},
         },
-        "routes": {"both": {"use": "fallback", "targets": ["m1", "m2"]}},
+        "routes": {"both": {"use": "fallback", "targets": ["m1", "m2"], "allow_costlier": True}},
         **(tree or {}),
     }
     tree["upstream"] = {"retry_pause": "1ms", **tree.get("upstream", {})}
