@@ -96,16 +96,19 @@ class Attempt:
 
     code is "cut" until something better is known, so that a cancellation needs no path of its own.
     reading is what an answer that came to its end used, once somebody has asked, and charge what that
-    cost: the ledger's own.
+    cost: the ledger's own. first_byte_ns is when the answer's body began.
     """
 
-    __slots__ = ("charge", "code", "credential", "meter", "reading", "sent_ns", "status", "target")
+    __slots__ = (
+        "charge", "code", "credential", "first_byte_ns", "meter", "reading", "sent_ns", "status", "target",
+    )  # fmt: skip
 
     def __init__(self, target: Target, meter: Meter, credential: Slug | None, sent_ns: int) -> None:
         self.target = target
         self.meter = meter
         self.credential = credential
         self.sent_ns = sent_ns
+        self.first_byte_ns: int | None = None
         self.code = CUT
         self.reading: Reading | None = None
         self.charge: Any = None
