@@ -5,20 +5,21 @@ ledger, directory, listeners) in gateway.app.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from gateway import config as configuration
 from gateway import log, plugins
+from gateway import routes as routing
 from gateway.accounts.directory import Directory
 from gateway.accounts.vault import host_of
 from gateway.clock import Clock
 from gateway.config import Config, ConfigError, Upstream
 from gateway.content import Secret
-from gateway.contracts import Call, Cell, Classifier, Exit, Learner, Observer
+from gateway.contracts import Call, Cell, Classifier, Exit, Learner, Observer, Router
 from gateway.edge.guard import check_url
-from gateway.errors import Failure, UpstreamError
+from gateway.errors import UpstreamError
 from gateway.exchange import Estimate, Exchange, Target
 from gateway.ledger import estimate, prices
 from gateway.ledger.allowance import Allowance
@@ -41,7 +42,7 @@ from gateway.upstreams.breaker import Rules
 from gateway.upstreams.catalogue import Catalogue, Model
 from gateway.upstreams.gate import Gate
 from gateway.upstreams.health import Health
-from gateway.upstreams.policy import Policies, Policy
+from gateway.upstreams.policy import Policies, Policy, Troubles
 from gateway.upstreams.pool import Credential, Loaded, Pool
 from gateway.upstreams.relay import Relay
 from gateway.usage import Nanos
@@ -53,6 +54,7 @@ class Lasting:
 
     exit_for: the way to a provider's host, by its base URL and whether private addresses are fine.
     stored: the credentials kept in the store for a provider, by its name and host.
+    troubles: how often routes were served without their policies.
     """
 
     clock: Clock
@@ -63,6 +65,7 @@ class Lasting:
     observers: tuple[Observer, ...]
     exit: Exit
     stored: Callable[[Slug, str], list[Credential]]
+    troubles: Troubles = field(default_factory=Troubles)
     health: Health | None = None  # what is known of the targets; None: begin anew
 
 
@@ -97,7 +100,7 @@ def build(config: Config, lasting: Lasting) -> Flow:
     clock = lasting.clock
     pool = Pool(loaded, clock, config.upstream.breaker)
     catalogue = Catalogue(pool, book, models, clock)
-    _check_names(routes, catalogue, problems)
+    routing.check_names(routes, lambda name: catalogue.resolve(name) is not None, problems)
     if problems:
         raise ConfigError(problems)
     upstream = config.upstream
@@ -109,7 +112,7 @@ def build(config: Config, lasting: Lasting) -> Flow:
     route = Route(
         catalogue,
         routes,
-        Policies(clock, round(config.routing.policy_time * 1e9)),
+        Policies(clock, round(config.routing.policy_time * 1e9), lasting.troubles),
         gate,
         measure,
         guess=estimate.guess_input,
@@ -276,77 +279,11 @@ def _credential(provider: Slug, number: int, secret: Secret) -> Credential:
 
 
 def _routes(config: Config, problems: list[str]) -> dict[Slug, Policy]:
-    """All routes, each with the policies inside it."""
-    made = {Slug(name): _route(config, Slug(name), (), problems) for name in config.routes}
-    return {name: policy for name, policy in made.items() if policy is not None}
+    def make(use: str, keys: dict[str, Any], place: str) -> Router:
+        router: Router = construct("gateway.routers", use, keys, place)[0]
+        return router
 
-
-def _route(config: Config, name: Slug, around: tuple[Slug, ...], problems: list[str]) -> Policy | None:
-    """A route by its name."""
-    table = config.routes[name]
-    keys = configuration.plugin_keys(table)
-    policy = _policy(config, name, table.use, keys, (*around, name), problems)
-    if policy is None:
-        return None
-    return replace(
-        policy,
-        baseline=Slug(table.baseline) if table.baseline else None,
-        allow_costlier=table.allow_costlier,
-        on={Failure(kind): tuple(Slug(one) for one in names) for kind, names in table.on.items()},
-    )
-
-
-def _policy(
-    config: Config,
-    name: Slug,
-    use: str,
-    keys: dict[str, Any],
-    around: tuple[Slug, ...],
-    problems: list[str],
-) -> Policy | None:
-    """A policy and those inside it.
-
-    Args:
-        around: the routes that this one stands in. Their names mean models here.
-    """
-    parts: dict[Slug, Policy] = {}
-
-    def take_out(value: Any) -> Any:
-        """Put a name in the place of each table that is a policy."""
-        if isinstance(value, list):
-            return [take_out(one) for one in value]
-        if not isinstance(value, dict):
-            return value
-        if "use" not in value:
-            return {key: take_out(one) for key, one in value.items()}
-        inner = Slug(f"{name}.{len(parts) + 1}")
-        rest = {key: one for key, one in value.items() if key != "use"}
-        part = _policy(config, inner, str(value["use"]), rest, around, problems)
-        if part is not None:
-            parts[inner] = part
-        return inner
-
-    told = len(problems)
-    keys = {key: take_out(value) for key, value in keys.items()}
-    built = _construct("gateway.routers", use, keys, f"routes.{name}", problems)
-    if built is None or len(problems) > told:
-        return None
-    try:
-        targets = tuple(Slug(target) for target in built[0].targets())
-    except Exception as failure:  # another package's code
-        problems.append(f"routes.{name}: its targets cannot be told ({log.kind(failure)})")
-        return None
-    if not targets:
-        problems.append(f"routes.{name}: names no target")
-    for target in targets:
-        if target in config.routes and target not in around:
-            part = _route(config, target, around, problems)
-            if part is None:
-                return None
-            parts[target] = part
-    plain = tuple(target for target in targets if target not in parts)
-    by_prompt = bool(getattr(built[0], "by_prompt", False)) or any(part.by_prompt for part in parts.values())
-    return Policy(name=name, router=built[0], parts=parts, targets=plain, by_prompt=by_prompt)
+    return routing.build(config, make, problems)
 
 
 def _classifiers(config: Config, problems: list[str]) -> list[Classifier]:
@@ -425,16 +362,6 @@ def _prices(config: Config, problems: list[str]) -> tuple[PriceBook, dict[Slug, 
             problems.append(f"models.{model}.price: {error}")
     aliases = {name: table.use for name, table in config.providers.items() if table.use not in (None, name)}
     return PriceBook.bundled().with_aliases(aliases).with_overrides(overrides), models
-
-
-def _check_names(routes: Mapping[Slug, Policy], catalogue: Catalogue, problems: list[str]) -> None:
-    for name, policy in routes.items():
-        named = [*policy.leaves(), *(one for names in policy.on.values() for one in names)]
-        if policy.baseline is not None:
-            named.append(policy.baseline)
-        for target in dict.fromkeys(named):
-            if catalogue.resolve(target) is None:
-                problems.append(f"routes.{name}: no configured provider serves the model {target}")
 
 
 def _translate(config: Config, catalogue: Catalogue, clock: Clock) -> Translate:

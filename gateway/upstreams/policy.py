@@ -5,10 +5,13 @@ caller named is asked, else the declared baseline, else the targets in the order
 """
 
 import time
+from asyncio import CancelledError
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from types import MappingProxyType
 from typing import Final
+from zlib import crc32
 
 from gateway import log
 from gateway.clock import Clock
@@ -17,6 +20,9 @@ from gateway.errors import Failure
 from gateway.names import MAX_LENGTH, Slug
 
 POLICY_FAILED: Final = Slug("policy_failed")
+NO_CHOICE: Final = Slug("NoChoice")
+"""The error that is logged of a policy that chose none of its candidates."""
+
 STRIKES: Final = 3
 """Failures in a row after which a policy rests."""
 REST_NS: Final = 60 * 10**9
@@ -24,14 +30,30 @@ PATIENCE: Final = 10
 """A policy that had the processor for less than its time, but took this many times as long, is late too:
 one that sleeps. What it takes beyond its time without the processor may be the machine's doing."""
 
+LONGEST_ORDER: Final = 1000
+"""Names that are read of a policy's order, which may have no end."""
+
+
+@dataclass(slots=True)
+class Troubles:
+    """How often policies were not heard, since the process began.
+
+    Attributes:
+        failed: they raised, or answered rubbish. late: they took too long. rests: they were set aside.
+    """
+
+    failed: int = 0
+    late: int = 0
+    rests: int = 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """A route of the configuration, or a policy inside one.
 
     Attributes:
-        parts: the policies inside it, by the names that its router has for them.
-        targets: the models it names itself, in order.
+        targets: what its router chooses among, in order: models, and the names of the policies inside it.
+        parts: those policies.
         baseline: what savings are measured against where the caller names no model.
         on: the targets that follow after a failure of that kind.
         by_prompt: its router, or one inside it, wants to know which calls begin with the same words. A router
@@ -40,8 +62,8 @@ class Policy:
 
     name: Slug
     router: Router
-    parts: Mapping[Slug, "Policy"] = field(default_factory=lambda: MappingProxyType({}))
     targets: tuple[Slug, ...] = ()
+    parts: Mapping[Slug, "Policy"] = field(default_factory=lambda: MappingProxyType({}))
     baseline: Slug | None = None
     allow_costlier: bool = False
     on: Mapping[Failure, tuple[Slug, ...]] = field(default_factory=lambda: MappingProxyType({}))
@@ -49,9 +71,12 @@ class Policy:
 
     def leaves(self) -> Iterator[Slug]:
         """Every model that it can choose, its parts' included; a name may come twice."""
-        yield from self.targets
-        for part in self.parts.values():
-            yield from part.leaves()
+        for name in self.targets:
+            part = self.parts.get(name)
+            if part is None:
+                yield name
+            else:
+                yield from part.leaves()
 
 
 class Policies:
@@ -59,73 +84,121 @@ class Policies:
 
     Args:
         time_ns: how long one of them may take.
+        troubles: where it is counted that one was not heard.
     """
 
-    def __init__(self, clock: Clock, time_ns: int) -> None:
+    def __init__(self, clock: Clock, time_ns: int, troubles: Troubles | None = None) -> None:
         self._clock = clock
         self._time_ns = time_ns
+        self._troubles = troubles if troubles is not None else Troubles()
         self._strikes: dict[Slug, int] = {}
         self._resting: dict[Slug, int] = {}
 
     def choose(self, policy: Policy, question: Question) -> Choice:
-        """The order of a policy's models. question.candidates holds the models of all its parts."""
-        own: dict[Slug, Candidate] = {}
+        """The order of a policy's models; empty only where none of them is a candidate. Never raises.
+
+        Args:
+            question: its candidates are the models of the policy and of all its parts.
+        """
+        candidates: dict[Slug, Candidate] = {}
         inner: dict[Slug, Choice] = {}
         for name in policy.targets:
-            if name in question.candidates:
-                own[name] = question.candidates[name]
-        for name, part in policy.parts.items():
+            part = policy.parts.get(name)
+            if part is None:
+                if name in question.candidates:
+                    candidates[name] = question.candidates[name]
+                continue
             choice = self.choose(part, question)
             if choice.order:
                 inner[name] = choice
-                own[name] = question.candidates[choice.order[0]]
-        if not own:
+                candidates[name] = question.candidates[choice.order[0]]
+        if not candidates:
             return Choice(order=(), reason=POLICY_FAILED)
-        requested = question.requested if question.requested in own else None
-        choice = self._ask(policy, replace(question, candidates=own, requested=requested))
-        order: list[Slug] = []
-        for name in choice.order:
-            order += inner[name].order if name in inner else (name,)
-        reason = choice.reason
-        if choice.order[0] in inner:
-            reason = Slug(f"{reason}/{inner[choice.order[0]].reason}"[:MAX_LENGTH])
-        return Choice(order=tuple(dict.fromkeys(order)), reason=reason)
+        asked = self._ask(policy, _narrowed(policy, question, candidates, inner))
+        if asked is None:
+            return _without(policy, question, _models(tuple(candidates), inner))
+        first = inner.get(asked.order[0])
+        reason = asked.reason if first is None else Slug(f"{asked.reason}/{first.reason}"[:MAX_LENGTH])
+        return Choice(order=_models(asked.order, inner), reason=reason)
 
-    def _ask(self, policy: Policy, question: Question) -> Choice:
-        if self._resting.get(policy.name, 0) > self._clock.tick_ns():
-            return self._without(policy, question)
+    def _ask(self, policy: Policy, question: Question) -> Choice | None:
+        """What the policy's router chooses; None: it is not heard."""
+        if self._resting and self._resting.get(policy.name, 0) > self._clock.tick_ns():
+            return None
         began_ns, worked_ns = time.monotonic_ns(), time.thread_time_ns()
         try:
-            choice = policy.router.plan(question)
-            order = tuple(dict.fromkeys(Slug(name) for name in choice.order if name in question.candidates))
-            reason = Slug(choice.reason)
+            choice = _heard(policy.router.plan(question), question)
         except Exception as failure:  # a plugin's mistake costs its choice, never a call
-            log.fact(
-                "route.failed", log.Level.WARNING,
-                route=policy.name, error=log.kind(failure), place=log.place(failure),
-            )  # fmt: skip
-            return self._strike(policy, question)
+            return self._failed(policy, log.kind(failure), log.place(failure))
+        except (SystemExit, CancelledError) as failure:  # nobody but the plugin can have raised these
+            return self._failed(policy, log.kind(failure), log.place(failure))
         took_ns = time.monotonic_ns() - began_ns
         if took_ns > self._time_ns and (
             took_ns > self._time_ns * PATIENCE or time.thread_time_ns() - worked_ns > self._time_ns
         ):
+            self._troubles.late += 1
             log.fact("route.late", log.Level.WARNING, route=policy.name, took_us=took_ns // 1000)
-            return self._strike(policy, question)
-        self._strikes.pop(policy.name, None)
-        return Choice(order=order, reason=reason) if order else self._without(policy, question)
+            self._strike(policy)
+            return None
+        if choice is None:
+            return self._failed(policy, NO_CHOICE, None)
+        if self._strikes:
+            self._strikes.pop(policy.name, None)
+        return choice
 
-    def _strike(self, policy: Policy, question: Question) -> Choice:
+    def _failed(self, policy: Policy, error: Slug, place: Slug | None) -> None:
+        self._troubles.failed += 1
+        log.fact("route.failed", log.Level.WARNING, route=policy.name, error=error, place=place)
+        self._strike(policy)
+
+    def _strike(self, policy: Policy) -> None:
         strikes = self._strikes.get(policy.name, 0) + 1
         if strikes >= STRIKES:
             strikes = 0
+            self._troubles.rests += 1
             self._resting[policy.name] = self._clock.tick_ns() + REST_NS
             log.fact("route.resting", log.Level.ERROR, route=policy.name, rest_s=REST_NS // 10**9)
         self._strikes[policy.name] = strikes
-        return self._without(policy, question)
 
-    def _without(self, policy: Policy, question: Question) -> Choice:
-        """What is done without the policy's help."""
-        for name in (question.requested, policy.baseline):
-            if name is not None and name in question.candidates:
-                return Choice(order=(name,), reason=POLICY_FAILED)
-        return Choice(order=tuple(question.candidates), reason=POLICY_FAILED)
+
+def _narrowed(
+    policy: Policy,
+    question: Question,
+    candidates: Mapping[Slug, Candidate],
+    inner: Mapping[Slug, Choice],
+) -> Question:
+    """The question for one router: its own candidates, and chance of its own, since policies that are
+    nested in each other would else all draw alike."""
+    requested = question.requested
+    return replace(
+        question,
+        candidates=MappingProxyType(candidates),
+        requested=requested if requested in candidates and requested not in inner else None,
+        seed=question.seed ^ crc32(policy.name.encode("ascii")),
+    )
+
+
+def _heard(choice: Choice, question: Question) -> Choice | None:
+    """A router's answer, made of names it was given; None: it has none of them. Raises whatever it likes."""
+    names = islice(choice.order, LONGEST_ORDER)
+    order = tuple(dict.fromkeys(Slug(name) for name in names if name in question.candidates))
+    reason = Slug(choice.reason)
+    return Choice(order=order, reason=reason) if order else None
+
+
+def _models(names: tuple[Slug, ...], inner: Mapping[Slug, Choice]) -> tuple[Slug, ...]:
+    """The same with the order of a policy in the place of its name."""
+    if not inner:
+        return names
+    models: list[Slug] = []
+    for name in names:
+        models += inner[name].order if name in inner else (name,)
+    return tuple(dict.fromkeys(models))
+
+
+def _without(policy: Policy, question: Question, models: tuple[Slug, ...]) -> Choice:
+    """What is done without the policy's help."""
+    for name in (question.requested, policy.baseline):
+        if name is not None and name in models:
+            return Choice(order=(name,), reason=POLICY_FAILED)
+    return Choice(order=models, reason=POLICY_FAILED)
