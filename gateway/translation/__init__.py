@@ -7,10 +7,10 @@ Four dialects need four tongues, not twelve translators. Same dialect on both si
 from typing import Final
 
 from gateway.names import Slug
-from gateway.translation import anthropic_messages, gemini_generate, openai_chat
+from gateway.translation import anthropic_messages, gemini_generate, openai_chat, openai_responses
 from gateway.translation.tongue import Tongue
 
 TONGUES: Final[dict[Slug, Tongue]] = {
-    tongue.NAME: tongue for tongue in (anthropic_messages, gemini_generate, openai_chat)
+    tongue.NAME: tongue for tongue in (anthropic_messages, gemini_generate, openai_chat, openai_responses)
 }
 """The dialects that can be translated; for a provider that speaks several, the one preferred comes first."""

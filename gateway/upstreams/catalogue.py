@@ -119,11 +119,14 @@ class Catalogue:
         if prefers is not None and (loaded := self._pool.get(prefers)) and self._knows(loaded, asked):
             return self._place(loaded, asked, asked)
         home = self._book.home(asked)
-        if home is not None and (loaded := self._pool.get(home)):
-            return self._place(loaded, asked, asked)
+        at_home = self._pool.get(home) if home is not None else None
+        if at_home is not None and self._knows(at_home, asked):
+            return self._place(at_home, asked, asked)
         provider, slash, model_name = asked.partition("/")
         if slash and model_name and (loaded := self._pool.get(provider)):
             return self._place(loaded, model_name, asked)
+        if at_home is not None:
+            return self._place(at_home, asked, asked)
         if prefers is not None and (loaded := self._pool.get(prefers)):
             return self._place(loaded, asked, asked)
         return None

@@ -68,12 +68,16 @@ class Stand:
     """A gateway and the provider behind it.
 
     Attributes:
-        upstream: answers for all four providers.
+        upstream: answers for all four providers. A tree that needs its address is made by a function of it.
         gateway: the installation under test.
     """
 
     def __init__(
-        self, folder: Path, tree: dict[str, Any] | None = None, defaults: str = "", keys: bool = True
+        self,
+        folder: Path,
+        tree: dict[str, Any] | Callable[[Upstream], dict[str, Any]] | None = None,
+        defaults: str = "",
+        keys: bool = True,
     ) -> None:
         self._keys = keys
         self._folder = folder
@@ -82,7 +86,8 @@ class Stand:
 
     async def __aenter__(self) -> Self:
         await self.upstream.__aenter__()
-        tree = merge({"providers": providers(self.upstream, self._keys)}, self._tree)
+        own = self._tree(self.upstream) if callable(self._tree) else self._tree
+        tree = merge({"providers": providers(self.upstream, self._keys)}, own)
         self.gateway = Installation(self._folder, tree)
         await self.gateway.start()
         self.session = aiohttp.ClientSession(auto_decompress=False)
