@@ -144,6 +144,8 @@ class Rights:
         max_cost: the most one call may cost.
         floor: the least data policy a target must have.
         may_store: the provider may be asked to keep an answer.
+        baseline: no right: the model that savings are measured against, where neither the call nor its
+            route names one. Of the nearest level that has it.
     """
 
     models: tuple[frozenset[str], ...] = ()  # one group for each level of the tree that has this scope
@@ -156,6 +158,7 @@ class Rights:
     max_cost: Nanos | None = None
     floor: Slug | None = None
     may_store: bool = False
+    baseline: Slug | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -700,8 +703,9 @@ class RecordStore(Protocol):
     async def sums(self, span: Span, by: Sequence[str]) -> list[dict[str, Any]]:
         """Sums over records, grouped by columns of Record.
 
-        Each row: the grouping columns, calls, unpriced, cost_nanos, baseline_nanos and every tokens_*
-        and units_* column, all int. Dearest first.
+        Each row: the grouping columns, calls, unpriced, unmeasured (calls whose baseline_nanos is not
+        known), cost_nanos, baseline_nanos and every saved_*, tokens_* and units_* column, all int. Dearest
+        first.
 
         Raises:
             ValueError: a name in by is no groupable column.

@@ -12,6 +12,15 @@ from gateway.contracts import Caller
 from gateway.names import Slug
 
 
+def build(config: Config) -> flow.Flow:
+    """What a configuration decides about calls; it cannot serve any.
+
+    Raises:
+        ConfigError: its plugins or names are wrong.
+    """
+    return flow.build(config, _nothing_lasting())
+
+
 def provider_hosts(config: Config) -> list[tuple[Slug, str, bool]]:
     """Providers that take a key: name, host it may go to, and whether the configuration has one."""
     built = flow.build(config, _nothing_lasting())

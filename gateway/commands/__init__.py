@@ -7,7 +7,9 @@ from gateway.commands import (
     diagnose,
     doctor,
     records,
+    replay,
     route_eval,
+    savings,
     selfcheck,
     serve,
 )
@@ -21,5 +23,7 @@ COMMANDS = (
     classify.add,
     selfcheck.add,
     doctor.add,
+    replay.add,
     route_eval.add,
+    savings.add,
 )

@@ -40,7 +40,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
 
 def run_usage(arguments: argparse.Namespace) -> int:
     """Print sums."""
-    config, span = setting.load_config(arguments), _span(arguments)
+    config, span = setting.load_config(arguments), read_span(arguments)
     by = [SHORT.get(name, name) for name in arguments.by.split(",") if name]
     try:
         rows = asyncio.run(_sums(config, span, by))
@@ -54,16 +54,15 @@ def run_usage(arguments: argparse.Namespace) -> int:
         return setting.GOOD
     columns = [*by, "calls", "tokens_input", "tokens_output", "cost_usd", "unpriced"]
     table = [columns, *([_text(row[name]) for name in columns] for row in shown)]
-    widths = [max(len(line[number]) for line in table) for number in range(len(columns))]
-    for line in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    for line in setting.columns(table):
+        print(line)
     return setting.GOOD
 
 
 def run_export(arguments: argparse.Namespace) -> int:
     """Stream records to standard output."""
     write = _csv() if arguments.format == "csv" else _jsonl()
-    asyncio.run(_export(setting.load_config(arguments), _span(arguments), write))
+    asyncio.run(_export(setting.load_config(arguments), read_span(arguments), write))
     return setting.GOOD
 
 
@@ -119,7 +118,12 @@ def _cell(value: Any) -> Any:
     return "" if value is None else value
 
 
-def _span(arguments: argparse.Namespace) -> Span:
+def read_span(arguments: argparse.Namespace) -> Span:
+    """--since and --until.
+
+    Raises:
+        ConfigError: one of them is neither an age nor a date.
+    """
     now = SystemClock().now_us()
     return Span(since_us=_moment(arguments.since, now), until_us=_moment(arguments.until or "0m", now + 1))
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +38,13 @@ def config_path(arguments: argparse.Namespace) -> Path | None:
 def load_config(arguments: argparse.Namespace) -> Config:
     """The configuration that a command uses."""
     return configuration.read(config_path(arguments))
+
+
+def columns(table: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of a table, its columns below each other."""
+    widths = [max(len(line[number]) for line in table) for number in range(len(table[0]))]
+    for line in table:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
 
 
 def in_file(path: Path | None, problem: str) -> str:

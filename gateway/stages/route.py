@@ -90,8 +90,8 @@ class Route:
         if not targets:
             return error or NoRoute("unknown_model"), excluded
         choice = self._policies.choose(policy, self._question(exchange, policy, requested, targets))
-        declared = self._catalogue.resolve(policy.baseline) if policy.baseline else None
-        baseline = requested or declared
+        declared = policy.baseline or exchange.caller.rights.baseline
+        baseline = requested or (self._catalogue.resolve(declared) if declared else None)
         return Plan(
             targets=tuple(targets[name] for name in choice.order),
             reason=choice.reason,

@@ -180,7 +180,7 @@ def usages(draw: st.DrawFn) -> Usage:
 
 def schemes() -> st.SearchStrategy[Scheme]:
     names = ("input", "cached", "write_5m", "write_1h", "input_audio", "output", "reasoning", "search")
-    rates = st.builds(Rates, request=st.integers(0, 10**6), **{name: RATES for name in names})
+    rates = st.builds(Rates, request=st.integers(0, 10**6), **dict.fromkeys(names, RATES))
     factors = st.builds(Factor, over=st.integers(1, 7), under=st.integers(1, 7))
     steps = st.just(()) | st.tuples(st.tuples(st.integers(1, 10**6), rates))
     return st.builds(Scheme, base=rates, steps=steps, factor=factors)
