@@ -1,11 +1,13 @@
 """Chat completions, read and written: what a table of fields and the official library say."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
+from gateway.content import Document
 from gateway.errors import CallerError
 from gateway.translation.canonical import (
     Ask,
@@ -37,11 +39,12 @@ from gateway.translation.canonical import (
     Turn,
     Use,
 )
-from gateway.translation.losses import Loss
+from gateway.translation.losses import Loss, Losses
 from gateway.usage import Usage
 from tests.gateway.translation.openai_samples import (
     CHAT,
     LEAST,
+    call_of,
     chunk,
     cut_everywhere,
     events_in,
@@ -341,6 +344,18 @@ def test_a_failure_without_words_is_told() -> None:
     result = ToolResult("a", (), is_error=True)
     assert messages(Turn(Role.USER, (result,)))[0]["content"] == "The tool failed: "
     assert messages(Turn(Role.USER, (ToolResult("a", ()),)))[0]["content"] == ""
+
+
+def test_what_only_the_other_side_can_say_is_passed_over() -> None:
+    odd = (Thought("hm"), ToolCall("a", "f", "{}"), Text(""))
+    assert messages(Turn(Role.USER, odd), Turn(Role.ASSISTANT, (Text(""),))) == []
+
+
+def test_a_call_without_messages_is_a_bad_request() -> None:
+    call = replace(call_of(CHAT, LEAST[CHAT.NAME]), body=Document({"messages": []}, 2))
+    with pytest.raises(CallerError) as caught:
+        CHAT.read_ask(call, Losses())
+    assert (caught.value.code, caught.value.about) == ("bad_request", "messages")
 
 
 def test_long_ids_are_shortened_alike_for_call_and_result() -> None:

@@ -366,6 +366,12 @@ def test_results_and_words_of_the_user_keep_their_order() -> None:
     ]
 
 
+def test_what_only_the_other_side_can_say_is_passed_over() -> None:
+    odd = (Thought("hm"), ToolCall("a", "f", "{}"), Text(""))
+    assert items(Turn(Role.USER, odd), Turn(Role.ASSISTANT, (Text(""),))) == []
+    assert turns({"role": "user"}, {"role": "user", "content": ""}) == ()
+
+
 def test_sound_is_refused_and_what_an_assistant_cannot_say_is_dropped() -> None:
     with pytest.raises(CallerError) as caught:
         items(Turn(Role.USER, (Sound("wav", "QQ=="),)))
@@ -529,6 +535,7 @@ def test_open_reasoning_is_read() -> None:
         event("response.output_text.delta", item_id="msg_1", delta=""),
         event("response.output_text.delta", delta="nobody's"),
         event("response.audio.delta", item_id="x", delta="QQ=="),
+        event("response.output_item.done", item={"type": "message", "id": "m", "content": [{"type": "x"}]}),
         event("response.completed", response={"status": "completed"}),
     ]
     assert heard(RESPONSES, body, True) == [Begin(), ThoughtDelta("a"), End(Stop.END)]

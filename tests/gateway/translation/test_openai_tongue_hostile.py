@@ -73,7 +73,7 @@ def spoiled(draw: st.DrawFn, tree: Any) -> Any:
 @given(
     chunks=st.lists(st.binary(max_size=40) | st.sampled_from([b"data: {", b"}\n\n", b'{"id":"']), max_size=6)
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_bytes_of_any_kind_are_read_without_an_exception(tongue: Tongue, chunks: list[bytes]) -> None:
     for stream in (True, False):
         sound(heard(tongue, chunks, stream))
@@ -81,7 +81,7 @@ def test_bytes_of_any_kind_are_read_without_an_exception(tongue: Tongue, chunks:
 
 @pytest.mark.parametrize("tongue", BOTH, ids=lambda tongue: tongue.NAME)
 @given(events=stories(), data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_answers_with_odd_values_are_read_without_an_exception(
     tongue: Tongue, events: list[Event], data: st.DataObject
 ) -> None:
@@ -97,7 +97,7 @@ def test_answers_with_odd_values_are_read_without_an_exception(
 
 @pytest.mark.parametrize("tongue", BOTH, ids=lambda tongue: tongue.NAME)
 @given(events=stories(), data=st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_streams_with_wrong_bytes_are_read_without_an_exception(
     tongue: Tongue, events: list[Event], data: st.DataObject
 ) -> None:
@@ -111,7 +111,7 @@ def test_streams_with_wrong_bytes_are_read_without_an_exception(
 
 @pytest.mark.parametrize("tongue", BOTH, ids=lambda tongue: tongue.NAME)
 @given(ask=asks(), data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_calls_with_odd_values_are_read_or_refused(tongue: Tongue, ask: Any, data: st.DataObject) -> None:
     tree = data.draw(spoiled(write(tongue, ask)[0]))
     if not isinstance(tree, dict):
@@ -138,7 +138,7 @@ def refusal_of(tongue: Tongue, tree: dict[str, Any]) -> CallerError | None:
         orjson.dumps
     )
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_complaints_of_any_kind_are_read(body: bytes) -> None:
     for tongue in BOTH:
         assert isinstance(tongue.read_complaint(400, body), Complaint)

@@ -126,7 +126,7 @@ def _parts(chat: bool, turn: Turn) -> list[Part]:
 
 @pytest.mark.parametrize("tongue", BOTH, ids=lambda tongue: tongue.NAME)
 @given(ask=asks())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_a_call_that_is_written_and_read_again_is_the_same_but_for_declared_losses(
     tongue: Tongue, ask: Ask
 ) -> None:
@@ -139,7 +139,7 @@ def test_a_call_that_is_written_and_read_again_is_the_same_but_for_declared_loss
 
 @pytest.mark.parametrize("tongue", BOTH, ids=lambda tongue: tongue.NAME)
 @given(ask=asks())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_strict_call_is_refused_for_the_first_thing_that_would_be_dropped(tongue: Tongue, ask: Ask) -> None:
     _, dropped = write(tongue, ask)
     if not dropped:
@@ -203,7 +203,7 @@ def _rank(one: Event) -> int:
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 @pytest.mark.parametrize("tongue", BOTH, ids=lambda tongue: tongue.NAME)
 @given(events=stories())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_an_answer_that_is_written_and_read_again_says_the_same(
     tongue: Tongue, stream: bool, events: list[Event]
 ) -> None:
@@ -213,7 +213,7 @@ def test_an_answer_that_is_written_and_read_again_says_the_same(
 
 @pytest.mark.parametrize("tongue", BOTH, ids=lambda tongue: tongue.NAME)
 @given(events=stories(), data=st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_an_answer_may_be_cut_anywhere(tongue: Tongue, events: list[Event], data: st.DataObject) -> None:
     body = written(tongue, events, True)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=8)))
@@ -222,7 +222,7 @@ def test_an_answer_may_be_cut_anywhere(tongue: Tongue, events: list[Event], data
 
 
 @given(events=stories())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_calls_of_a_conversation_come_back_with_their_signatures(events: list[Event]) -> None:
     """What a client was given as an answer, it sends again with its next call."""
     signatures = {one.id: one.signature for one in events if isinstance(one, ToolBegin)}
@@ -255,7 +255,7 @@ def _history(tongue: Tongue, events: list[Event]) -> dict[str, Any]:
 
 
 @given(events=stories())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_thoughts_of_all_makers_come_back_through_responses(events: list[Event]) -> None:
     tongue = BOTH[1]
     given_ = [one for one in told(events) if isinstance(one, ThoughtDelta)]
