@@ -176,11 +176,18 @@ class ProviderTable(BaseModel):
 
 
 class ModelTable(_Table):
-    """[models.NAME]: a name of one's own, a price of one's own."""
+    """[models.NAME]: a name of one's own, a price of one's own, and what the model takes.
+
+    context: tokens of input and answer together. tools, vision: False for a model that takes none. None:
+        as the price book says, or else not known, and then nothing is ruled out.
+    """
 
     provider: Name
     model: str | None = None
     tier: Name | None = None
+    context: Count | None = None
+    tools: Flag | None = None
+    vision: Flag | None = None
     price: dict[str, Any] | None = None
 
 

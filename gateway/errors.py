@@ -166,6 +166,7 @@ CODES: dict[str, tuple[int, str]] = {
     "bad_request": (400, "The request cannot be read."),
     "bad_framing": (400, "The request is not valid HTTP."),
     "cannot_translate": (400, "The model that serves this call does not speak the dialect of this path."),
+    "model_lacks": (400, "No model behind this name takes what the call brings."),
     "upstream_context": (400, "The call is longer than the model takes."),
     "upstream_policy": (400, "The provider's content policy refused the call."),
     "invalid_key": (401, "The key is missing or not valid here."),
@@ -212,6 +213,7 @@ CODES: dict[str, tuple[int, str]] = {
 PUBLIC: dict[str, str] = {
     "bad_framing": "bad_request",
     "cannot_translate": "bad_request",
+    "model_lacks": "bad_request",
     "upstream_context": "bad_request",
     "upstream_policy": "bad_request",
     "store_not_allowed": "not_allowed",

@@ -339,7 +339,7 @@ def _construct(
 def _prices(config: Config, problems: list[str]) -> tuple[PriceBook, dict[Slug, Model]]:
     overrides = {}
     models: dict[Slug, Model] = {}
-    tables: dict[tuple[str, str], dict[str, Any]] = {}
+    said: dict[str, dict[tuple[str, str], Any]] = {key: {} for key in ("price", "context", "tools", "vision")}
     for name, table in config.models.items():
         if table.provider not in config.providers:
             problems.append(f"models.{name}.provider: no such provider is configured")
@@ -350,12 +350,17 @@ def _prices(config: Config, problems: list[str]) -> tuple[PriceBook, dict[Slug, 
             provider=Slug(table.provider),
             model=model,
             tier=Slug(table.tier) if table.tier else None,
+            context=table.context,
+            tools=table.tools,
+            vision=table.vision,
         )
-        if table.price is not None and tables.setdefault((table.provider, model), table.price) != table.price:
-            problems.append(
-                f"models.{name}.price: {table.provider}/{model} has another price in another table"
-            )
-    for (provider, model), price in tables.items():
+        for key, known in said.items():
+            value = getattr(table, key)
+            if value is not None and known.setdefault((table.provider, model), value) != value:
+                problems.append(
+                    f"models.{name}.{key}: {table.provider}/{model} has another {key} in another table"
+                )
+    for (provider, model), price in said["price"].items():
         try:
             overrides[provider, model] = prices.price_from_config(price)
         except ValueError as error:

@@ -2,13 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.clock import Clock
+from gateway.contracts import Shape
 from gateway.dialects.models import Listed
 from gateway.exchange import Target
 from gateway.ledger.prices import PriceBook
 from gateway.names import UNKNOWN, Slug, is_name
 from gateway.upstreams.pool import Loaded, Pool
+
+TOOLS: Final = Slug("tools")
+VISION: Final = Slug("vision")
 
 REMEMBERED = 4096
 """Resolved names that are kept; beyond that all are forgotten and found again."""
@@ -16,12 +21,21 @@ REMEMBERED = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A model named in the configuration."""
+    """A model named in the configuration.
+
+    Attributes:
+        model: the provider's own name for it.
+        context: the most tokens it takes, with its answer. tools, vision: whether it takes tools and
+            pictures. None: not said.
+    """
 
     name: Slug
     provider: Slug
-    model: str  # the provider's own name for it
+    model: str
     tier: Slug | None = None
+    context: int | None = None
+    tools: bool | None = None
+    vision: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +55,10 @@ class Catalogue:
         self._book = book
         self._models = models
         self._clock = clock
+        told = models.values()
+        self._contexts = {(one.provider, one.model): one.context for one in told if one.context is not None}
+        self._without_tools = {(one.provider, one.model) for one in told if one.tools is False}
+        self._without_vision = {(one.provider, one.model) for one in told if one.vision is False}
         self._places: dict[tuple[str, Slug | None], _Place | None] = {}
         self._found: dict[tuple[str, Slug | None], tuple[Target, Slug]] = {}
 
@@ -96,8 +114,18 @@ class Catalogue:
 
     def context(self, target: Target) -> int | None:
         """The most tokens the target's model takes, where known."""
+        if self._contexts and (told := self._contexts.get((target.provider_name, target.model))) is not None:
+            return told
         limits = self._book.limits(target.provider_name, target.model)
         return limits[0] if limits else None
+
+    def lacks(self, target: Target, shape: Shape) -> Slug | None:
+        """What a call needs and the target's model is known not to take: tools or vision."""
+        if shape.tools and (target.provider_name, target.model) in self._without_tools:
+            return TOOLS
+        if shape.images and (target.provider_name, target.model) in self._without_vision:
+            return VISION
+        return None
 
     def _listed(self, name: Slug, provider: Slug, model: str) -> Listed:
         limits = self._book.limits(provider, model) or (None, None)
