@@ -170,8 +170,8 @@ class ChatReader:
             return
         self._over = True
         stop = self._stop or Stop.END
-        if self._count and stop is Stop.END:  # where a tool was demanded, the reason is stop
-            stop = Stop.TOOLS
+        if stop in (Stop.END, Stop.TOOLS):  # where a tool was demanded, the reason is stop
+            stop = Stop.TOOLS if self._count else Stop.END
         events.append(End(stop))
 
     def _break(self, broken: Broken, events: list[Event]) -> None:

@@ -34,7 +34,7 @@ class Pieces:
         whole: the answer is one body; known once its first byte is there.
     """
 
-    __slots__ = ("_begun", "_frames", "_held", "_limit", "_over", "_size", "whole")
+    __slots__ = ("_begun", "_frames", "_held", "_limit", "_over", "whole")
 
     def __init__(self, stream: bool, limit: int = LIMIT) -> None:
         self.whole = not stream
@@ -42,8 +42,7 @@ class Pieces:
         self._begun = False
         self._over = False
         self._frames = Frames(limit)
-        self._held: list[bytes] = []
-        self._size = 0
+        self._held = bytearray()
 
     def feed(self, chunk: bytes) -> list[Piece]:
         """The objects that these bytes complete."""
@@ -54,9 +53,8 @@ class Pieces:
         if self._over or not chunk:
             return []
         if self.whole:
-            self._held.append(chunk)
-            self._size += len(chunk)
-            return [] if self._size <= self._limit else [self._break()]
+            self._held += chunk
+            return [] if len(self._held) <= self._limit else [self._break()]
         pieces = self._cut(chunk)
         if self._frames.dropped and not self._over:
             pieces.append(self._break())
@@ -68,8 +66,7 @@ class Pieces:
             return []
         self._over = True
         if self.whole:
-            body = b"".join(self._held)
-            self._held.clear()
+            body, self._held = bytes(self._held), bytearray()
             return [_piece(body)]
         rest = self._frames.rest()
         piece = _piece(rest[1]) if rest is not None else Sign.GARBLED
@@ -88,7 +85,7 @@ class Pieces:
 
     def _break(self) -> Sign:
         self._over = True
-        self._held.clear()
+        self._held = bytearray()
         self._frames = Frames(self._limit)
         return Sign.GARBLED
 

@@ -480,8 +480,7 @@ def test_only_the_first_choice_is_read() -> None:
     [
         ("stop", Stop.END),
         ("length", Stop.LENGTH),
-        ("tool_calls", Stop.TOOLS),
-        ("function_call", Stop.TOOLS),
+        ("tool_calls", Stop.END),  # without any call
         ("content_filter", Stop.FILTERED),
         ("new", Stop.END),
     ],
