@@ -164,6 +164,10 @@ class StoreTable(BaseModel):
     use: Name = "sqlite"
 
 
+DataPolicy = Literal["any", "no-training", "no-retention", "local"]
+"""What a provider does with content: a floor that it satisfies, from loosest to strictest."""
+
+
 class ProviderTable(BaseModel):
     """[providers.NAME]: the core's keys; all other keys are the plugin's own."""
 
@@ -173,6 +177,7 @@ class ProviderTable(BaseModel):
     api_keys: tuple[SecretSource, ...] = ()
     needs_key: Flag = True
     allow_private: Flag = False
+    data_policy: DataPolicy | None = None
 
 
 class ModelTable(_Table):
@@ -189,6 +194,7 @@ class ModelTable(_Table):
     tools: Flag | None = None
     vision: Flag | None = None
     price: dict[str, Any] | None = None
+    data_policy: DataPolicy | None = None
 
 
 Kind = Literal["rate", "server", "timeout", "context", "policy", "auth", "empty"]

@@ -58,6 +58,7 @@ class Target:
         model: the model's name as the provider knows it.
         exit: the way to the provider.
         price: as of now; None when not known.
+        policy: what the provider does with content, as a floor that it satisfies; None when not known.
     """
 
     name: Slug
@@ -67,6 +68,7 @@ class Target:
     exit: Exit
     price: Price | None = None
     tier: Slug | None = None
+    policy: Slug | None = None
 
 
 @quick

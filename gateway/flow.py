@@ -228,6 +228,8 @@ def _providers(config: Config, lasting: Lasting, problems: list[str]) -> dict[Sl
             credentials=credentials or lasting.stored(slug, host),
             configured=bool(credentials),
             needs_key=table.needs_key and not answers_itself,
+            use=table.use or name,
+            policy=Slug(table.data_policy) if table.data_policy else None,
         )
     return loaded
 
@@ -353,6 +355,7 @@ def _prices(config: Config, problems: list[str]) -> tuple[PriceBook, dict[Slug, 
             context=table.context,
             tools=table.tools,
             vision=table.vision,
+            policy=Slug(table.data_policy) if table.data_policy else None,
         )
         for key, known in said.items():
             value = getattr(table, key)

@@ -162,7 +162,9 @@ class Route:
         )
 
     def _unfit(self, exchange: Exchange, target: Target, asked: str) -> GatewayError | None:
-        refusal = scopes.check_target(exchange.caller.rights, target.provider_name, target.model, asked)
+        refusal = scopes.check_target(
+            exchange.caller.rights, target.provider_name, target.model, asked, target.policy
+        )
         if refusal is not None:
             return refusal
         if bridge(exchange.call, target.provider.speaks) is None:

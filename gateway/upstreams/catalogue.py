@@ -10,6 +10,7 @@ from gateway.dialects.models import Listed
 from gateway.exchange import Target
 from gateway.ledger.prices import PriceBook
 from gateway.names import UNKNOWN, Slug, is_name
+from gateway.upstreams.data_policies import POLICIES, policy_of
 from gateway.upstreams.pool import Loaded, Pool
 
 TOOLS: Final = Slug("tools")
@@ -36,6 +37,7 @@ class Model:
     context: int | None = None
     tools: bool | None = None
     vision: bool | None = None
+    policy: Slug | None = None  # what its provider does with content, as the configuration says
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class _Place:
     name: Slug
     asked: Slug
     tier: Slug | None
+    policy: Slug | None
 
 
 class Catalogue:
@@ -61,6 +64,7 @@ class Catalogue:
         self._without_vision = {(one.provider, one.model) for one in told if one.vision is False}
         self._places: dict[tuple[str, Slug | None], _Place | None] = {}
         self._found: dict[tuple[str, Slug | None], tuple[Target, Slug]] = {}
+        self._policies = _said(models)
 
     def resolve(self, asked: str, prefers: Slug | None = None) -> tuple[Target, Slug] | None:
         """The target that serves a name, and the name as a record may show it.
@@ -91,6 +95,7 @@ class Catalogue:
             exit=place.loaded.exit,
             price=price,
             tier=place.tier,
+            policy=place.policy,
         )
         found = self._found[key] = (target, place.asked)
         return found
@@ -143,7 +148,14 @@ class Catalogue:
         if is_name(asked) and (model := self._models.get(Slug(asked))) is not None:
             loaded = self._pool.get(model.provider)
             if loaded is not None:
-                return _Place(loaded, model.model, _join(loaded, model.model), model.name, model.tier)
+                return _Place(
+                    loaded,
+                    model.model,
+                    _join(loaded, model.model),
+                    model.name,
+                    model.tier,
+                    self._policy(loaded, model.model),
+                )
         if prefers is not None and (loaded := self._pool.get(prefers)) and self._knows(loaded, asked):
             return self._place(loaded, asked, asked)
         home = self._book.home(asked)
@@ -161,15 +173,32 @@ class Catalogue:
 
     def _place(self, loaded: Loaded, model: str, asked: str) -> _Place:
         canonical = self._book.canonical(loaded.name, model)
+        policy = self._policy(loaded, model)
         if canonical is None:
-            return _Place(loaded, model, Slug(f"{loaded.name}/{UNKNOWN}"), UNKNOWN, None)
+            return _Place(loaded, model, Slug(f"{loaded.name}/{UNKNOWN}"), UNKNOWN, None, policy)
         name = _join(loaded, canonical)
-        return _Place(
-            loaded, model, name, Slug(asked) if canonical == model and is_name(asked) else name, None
-        )
+        known = Slug(asked) if canonical == model and is_name(asked) else name
+        return _Place(loaded, model, name, known, None, policy)
+
+    def _policy(self, loaded: Loaded, model: str) -> Slug | None:
+        """What the configuration says of the model, else of its provider, else what is known."""
+        said = self._policies.get((loaded.name, model), loaded.policy)
+        if said is not None:
+            return said
+        return policy_of(loaded.use, loaded.host, model, answers_itself=loaded.answers_itself)
 
     def _knows(self, loaded: Loaded, model: str) -> bool:
         return self._book.canonical(loaded.name, model) is not None
+
+
+def _said(models: Mapping[Slug, Model]) -> dict[tuple[Slug, str], Slug]:
+    """Data policies by provider and model. Of two for one model the looser holds, whatever its name."""
+    said: dict[tuple[Slug, str], Slug] = {}
+    for model in models.values():
+        if model.policy is not None:
+            place = (model.provider, model.model)
+            said[place] = min(said.get(place, model.policy), model.policy, key=POLICIES.index)
+    return said
 
 
 def _join(loaded: Loaded, model: str) -> Slug:

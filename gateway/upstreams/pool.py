@@ -56,6 +56,7 @@ class Loaded:
     """A provider as configured: its adapter, the way to it, and its credentials.
 
     host: where its stored keys may go; empty for a provider that answers from itself.
+    use: which plugin it is. policy: what the configuration says that it does with content.
     configured: the credentials are the configuration's, and those of the store are left aside.
     """
 
@@ -66,7 +67,14 @@ class Loaded:
     credentials: list[Credential]
     needs_key: bool = True
     configured: bool = False
+    use: str = ""
+    policy: Slug | None = None
     next: int = 0
+
+    @property
+    def answers_itself(self) -> bool:
+        """Whether it needs no network."""
+        return self.exit is self.provider
 
 
 class Pool:
