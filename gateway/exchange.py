@@ -137,11 +137,13 @@ class Exchange:
         read: reads the body and understands it; awaited by auth once the key is known.
         prefers: the provider that the path speaks for, when a model's name alone leaves it open.
         error: what ended the call, if it did not end well.
+        labelling: names the call's labels when they are needed. A classifier takes longer than all other
+            stages, and most calls need their label only for the record: it works while the provider does.
     """
 
     __slots__ = (
         "_call", "_caller", "_hold", "_labels", "_plan",
-        "at_us", "attempts", "began_ns", "client", "error", "first_byte_ns", "id", "peer",
+        "at_us", "attempts", "began_ns", "client", "error", "first_byte_ns", "id", "labelling", "peer",
         "prefers", "presented", "read", "sent_ns",
     )  # fmt: skip
 
@@ -170,6 +172,7 @@ class Exchange:
         self.read: Callable[[], Awaitable[Call]] | None = None
         self.prefers: Slug | None = None
         self.error: GatewayError | None = None
+        self.labelling: Callable[[Call], Labels] | None = None
         self.sent_ns: int | None = None
         self.first_byte_ns: int | None = None
 
@@ -177,7 +180,16 @@ class Exchange:
 
         def __getattr__(self, name: str) -> Any:
             """Called for what is not there: a fact that no stage has filled."""
+            if name == "_labels" and self.labelling is not None:
+                self.label()
+                return self._labels
             raise NotKnown(f"{name.removeprefix('_')} is not known yet")
+
+    def label(self) -> None:
+        """Fill labels now, if they are still to be named."""
+        labelling, self.labelling = self.labelling, None
+        if labelling is not None:
+            self.labels = labelling(self.call)
 
     def known(self, fact: str) -> Any:
         """A fact's value, or None when no stage has filled it: for the record, which is always made."""

@@ -65,6 +65,7 @@ class Pipeline:
                     await stage(exchange)
         except GatewayError as error:
             exchange.error = error
+            exchange.labelling = None  # no more work for a call that is refused
         except (CancelledError, GeneratorExit) as cut:  # the latter when the loop ends and the call has not
             ours = cut.args == (SHUTTING_DOWN,)
             exchange.error = OurError(SHUTTING_DOWN) if ours else ClientGone("client_closed")

@@ -43,8 +43,11 @@ class Classify:
         self._rests_until_ns = [0] * len(self._classifiers)
 
     async def __call__(self, exchange: Exchange) -> None:
-        """Reads call. Fills labels. The caller's own label always wins. Raises nothing."""
-        exchange.labels = self.labels(exchange.call)
+        """Reads call. Fills labels, when they are first read. The caller's own label always wins.
+
+        Raises nothing.
+        """
+        exchange.labelling = self.labels
 
     def labels(self, call: Call) -> Labels:
         """What is believed of a call. Raises nothing."""

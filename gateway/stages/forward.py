@@ -187,6 +187,8 @@ class Forward:
         call = exchange.call if passage is None else passage.call
         left_s = trip.left_s
         answer: Answer | None = None
+        if exchange.labelling is not None:
+            asyncio.get_running_loop().call_soon(exchange.label)  # while the provider works
         try:
             try:
                 async with asyncio.timeout(left_s if left_s < self._bounds.first_byte_s else None):

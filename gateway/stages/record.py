@@ -55,14 +55,15 @@ class Recording:
 
     def opening(self, exchange: Exchange) -> Opening:
         """What the journal keeps of a call whose hold is made, until the call has ended."""
-        caller, call, labels, plan = exchange.caller, exchange.call, exchange.labels, exchange.plan
+        caller, call, plan = exchange.caller, exchange.call, exchange.plan
+        labels = exchange.known("labels") if exchange.labelling is None else None  # not named yet
         tags, target, price = call.tags, plan.targets[0], plan.targets[0].price
         # By position, in the order of the fields: to match as many keywords costs as much as all the rest.
         return Opening(
             exchange.id, exchange.at_us, caller.org, caller.project, caller.key_id,
             tags.feature, tags.environment, tags.customer, tags.session, call.dialect, call.kind,
             plan.asked, target.name, target.provider_name, target.tier, plan.reason,
-            labels.task, labels.confidence, call.stream,
+            labels.task if labels else None, labels.confidence if labels else None, call.stream,
             exchange.hold.amount, price.version if price is not None else None,
         )  # fmt: skip
 
