@@ -29,6 +29,15 @@ def provider_hosts(config: Config) -> list[tuple[Slug, str, bool]]:
     ]
 
 
+def build(config: Config) -> flow.Flow:
+    """A flow that never serves a call, to ask its routes.
+
+    Raises:
+        ConfigError: see flow.build().
+    """
+    return flow.build(config, _nothing_lasting())
+
+
 async def try_out(config: Config) -> None:
     """Build what a configuration asks for, without opening a store or a port.
 

@@ -84,29 +84,28 @@ class Quality:
     def learn(self, cells: Sequence[Cell]) -> None:
         """Take over the outcomes. What follows from them is worked out here, not when a call waits."""
         known = {(cell.task, cell.model, cell.against): cell for cell in cells}
-        alone: dict[Slug, set[Slug]] = {}
+        models: dict[Slug, set[Slug]] = {}
         for cell in cells:
-            if cell.against is None:
-                alone.setdefault(cell.task, set()).add(cell.model)
-        wanted = {(cell.task, cell.against, cell.model) for cell in cells if cell.against is not None}
-        for task, models in alone.items():
-            wanted |= {(task, one, other) for one in models for other in models if one != other}
-        self._verdicts = {key: self._judge(known, *key) for key in wanted}
+            models.setdefault(cell.task, set()).update({cell.model, cell.against or cell.model})
+        self._verdicts = {
+            (task, requested, candidate): self._judge(known, task, requested, candidate)
+            for task, names in models.items()
+            for requested, candidate in self._pairs(task, names)
+        }
+
+    def _pairs(self, task: Slug, names: Iterable[Slug]) -> Iterable[Pair]:
+        """The declared pairs of a task among the models that have outcomes, by the outcomes' names."""
+        for target in self._declared:
+            for requested in names:
+                if _is(requested, target):
+                    for stand_in in self._stand_ins(target, task):
+                        for candidate in names:
+                            if _is(candidate, stand_in):
+                                yield requested, candidate
 
     def verdicts(self) -> Sequence[Verdict]:
         """What the outcomes say of each declared pair and each task that has outcomes."""
-        return sorted(
-            (
-                verdict
-                for verdict in self._verdicts.values()
-                if any(
-                    _is(verdict.requested, requested) and _is(verdict.candidate, candidate)
-                    for requested in self._declared
-                    for candidate in self._stand_ins(requested, verdict.task)
-                )
-            ),
-            key=lambda one: (one.requested, one.task, one.candidate),
-        )
+        return sorted(self._verdicts.values(), key=lambda one: (one.requested, one.task, one.candidate))
 
     def plan(self, question: Question) -> Choice:
         """The cheapest model that is proven to do, then the one asked for; or only that."""

@@ -41,7 +41,10 @@ OPENS = {
         "gateway/dialects/openai_transcription.py": "",
         "gateway/stream/json_body.py": "",
     },
-    Purpose.CLASSIFY: {"routers/classifiers/linear.py": "the task is told from the words"},
+    Purpose.CLASSIFY: {
+        "routers/classifiers/linear.py": "the task is told from the words",
+        "routers/classifiers/served.py": "how well a cheaper model serves is told from the words",
+    },
     Purpose.AFFINITY: {"gateway/upstreams/affinity.py": "a keyed digest; it lives for one call"},
     Purpose.BOUND: {"gateway/ledger/estimate.py": "the most a call can cost depends on how long its text is"},
     Purpose.SEND: {
@@ -112,6 +115,7 @@ WRITES = {
     "gateway/opening.py": "the admin token's file",
     "gateway/cli.py": "the null device, when whoever read our output has left",
     "gateway/commands/route_eval.py": "decisions on rows of a file that the operator gives: ids, numbers, one word",
+    "gateway/commands/routes.py": "models fitted from a file that the operator gives: numbers by hash",
     "gateway/commands/serve.py": "the configuration that init writes",
     "gateway/ledger/journal.py": "records",
     "gateway/ledger/make_prices.py": "the price book, when a maintainer makes a new one",

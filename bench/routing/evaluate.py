@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import mean, pstdev
 
 from gateway.quality.calibration import calibration_error
-from gateway.quality.fitting import Feedback, fit
+from gateway.quality.fitting import Feedback, Reader, fit
 
 MINI, GPT35 = "gpt-4o-mini-2024-07-18", "gpt-3.5-turbo-0125"
 GPT4O, SONNET, OPUS = "gpt-4o-2024-08-06", "claude-3-5-sonnet-20240620", "claude-3-opus-20240229"
@@ -82,7 +82,8 @@ def apgr_error(rows: list[dict], scores: list[float], draws: int = 60) -> float:
     chance, found = random.Random(1), []
     for _ in range(draws):
         drawn = chance.choices(range(len(rows)), k=len(rows))
-        found.append(apgr([rows[one] for one in drawn], [scores[one] for one in drawn]))
+        if sum(rows[one]["requested"] - rows[one]["cheap"] for one in drawn):
+            found.append(apgr([rows[one] for one in drawn], [scores[one] for one in drawn]))
     return pstdev(found)
 
 
@@ -133,7 +134,7 @@ def main() -> None:
         assert found is not None
         asked = feedback(dev, options.groups)
         began = time.perf_counter()
-        scores = [found.model.score(row.prompt, row.group) for row in asked]
+        scores = [found.model.score(Reader(row.prompt), row.group) for row in asked]
         each_us = (time.perf_counter() - began) / len(dev) * 1e6
         chosen = [score >= found.cut.score for score in scores]
         kept, saved = judge(dev, chosen, cheap, requested, prices)

@@ -57,9 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Read, decide, write."""
     names = (arguments.cheap, arguments.requested)
     try:
-        known = read_rows(_lines(arguments.feedback), names) if arguments.feedback else []
+        known = read_rows(lines_of(arguments.feedback), names) if arguments.feedback else []
         stream = arguments.prompts or (None if arguments.feedback else Path("-"))
-        rows = read_rows(_lines(stream or Path("-")), names)
+        rows = read_rows(lines_of(stream or Path("-")), names)
     except CommandError as refusal:
         print(refusal, file=sys.stderr)
         return refusal.code
@@ -127,7 +127,8 @@ def read_rows(lines: Iterable[bytes], names: tuple[str, str]) -> list[Row]:
     return found
 
 
-def _lines(path: Path) -> Iterable[bytes]:
+def lines_of(path: Path) -> Iterable[bytes]:
+    """The lines of a file, packed by gzip or not, or one JSON list; "-" is standard input."""
     if str(path) == "-":
         return sys.stdin.buffer.read().splitlines()
     data = path.read_bytes()

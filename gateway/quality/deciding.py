@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.quality.fitting import Feedback, fit
+from gateway.quality.fitting import Feedback, Reader, fit
 
 KEY: Final = b"route-eval"
 """Of the hash; nothing is kept, so it need not be secret."""
@@ -32,5 +32,5 @@ def decide(
     if found is None:
         hits = sum(row.cheap >= row.requested for row in known)
         return [Decision((hits + 2 * PRIOR) / (len(known) + 2), False)] * len(asked)
-    scores = [found.model.score(prompt, group) for prompt, group in asked]
+    scores = [found.model.score(Reader(prompt), group) for prompt, group in asked]
     return [Decision(found.curve.probability(score), score >= found.cut.score) for score in scores]

@@ -11,8 +11,8 @@ import orjson
 
 from gateway.names import Slug, is_name
 from gateway.quality.calibration import Curve
-from gateway.quality.features import BUCKETS, SHAPES
-from gateway.quality.fitting import Model
+from gateway.quality.features import SHAPES, WIDTH
+from gateway.quality.fitting import Model, Reader
 
 FORM: Final = "tollgate-fitted-1"
 MOST_BYTES: Final = 64 << 20
@@ -38,9 +38,9 @@ class Fitted:
     threshold: int
     facts: Mapping[str, float]
 
-    def p_ok(self, prompt: str, group: str = "") -> int:
-        """How likely the candidate serves this prompt as well, in thousandths."""
-        return round(self.curve.probability(self.model.score(prompt, group)) * 1000)
+    def p_ok(self, reader: Reader) -> int:
+        """How likely the candidate serves a prompt as well, in thousandths."""
+        return round(self.curve.probability(self.model.score(reader)) * 1000)
 
 
 def score_name(requested: Slug, candidate: Slug) -> Slug:
@@ -108,10 +108,10 @@ def _pair(tree: dict[str, Any]) -> Fitted:
     requested, candidate = Slug(tree["requested"]), Slug(tree["candidate"])
     score_name(requested, candidate)  # must be a name
     weights = array("f", b64decode(tree["weights"], validate=True))
-    groups = {str(name): BUCKETS + SHAPES + place for place, name in enumerate(tree["groups"])}
+    groups = {str(name): WIDTH + place for place, name in enumerate(tree["groups"])}
     means, scales = (tuple(map(float, tree[name])) for name in ("means", "scales"))
     offset, slope = map(float, tree["curve"])
-    if len(weights) != BUCKETS + SHAPES + len(groups) or not len(means) == len(scales) == SHAPES:
+    if len(weights) != WIDTH + len(groups) or not len(means) == len(scales) == SHAPES:
         raise ValueError("sizes do not fit")
     if not all(map(is_name, groups)) or 0.0 in scales:
         raise ValueError("a value is not valid")

@@ -2,17 +2,21 @@
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from gateway.quality import features
 from gateway.quality.calibration import Curve, fit_curve
 from gateway.quality.sparse import Matrix, matrix, ridge
-from gateway.quality.threshold import NOTHING, Cut, find_cut
+from gateway.quality.threshold import Cut, find_cut
 
 FOLDS: Final = 8
 PENALTIES: Final = (2.0, 5.0, 12.0, 30.0, 80.0)
+SHAPE_WEIGHT: Final = 0.06
+MARK_WEIGHT: Final = 0.2
+GROUP_WEIGHT: Final = 0.45
+"""Of the features beside words, whose squares add up to 1."""
 LEAST: Final = 60
 """Rows below which nothing is fitted."""
 
@@ -27,13 +31,32 @@ class Feedback:
     requested: float
 
 
+class Reader:
+    """The numbers of one prompt, for any number of models. Lives as long as the look."""
+
+    __slots__ = ("_text", "_words", "marks", "shape")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._words: dict[bytes, Collection[int]] = {}
+        self.shape = features.shape(text)
+        self.marks = features.marks(text)
+
+    def words(self, key: bytes) -> Collection[int]:
+        """Columns of words, by the key of a model."""
+        found = self._words.get(key)
+        if found is None:
+            found = self._words[key] = features.words(self._text, key)
+        return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """What was fitted: a score for each prompt, above all a matter of order.
 
     Attributes:
         key: of the hash.
-        weights: by column; the groups' columns follow those of words and shapes.
+        weights: by column; the groups' columns come last.
         means, scales: of the shapes, over the rows it was fitted on.
         groups: the groups that have a column.
         base: the score of a prompt without features.
@@ -46,10 +69,18 @@ class Model:
     groups: Mapping[str, int]
     base: float
 
-    def score(self, prompt: str, group: str = "") -> float:
+    def score(self, reader: "Reader", group: str = "") -> float:
         """What the cheaper model gains over the requested one, as far as the prompt tells: mostly below 0."""
-        row = _row(prompt, group, self)
-        return self.base + sum(self.weights[column] * value for column, value in row.items())
+        weights = self.weights
+        line = list(map(weights.__getitem__, reader.words(self.key)))
+        total = self.base + sum(line) / math.sqrt(len(line) or 1)
+        shapes = zip(reader.shape, self.means, self.scales, strict=True)
+        for column, (one, mean, scale) in enumerate(shapes, features.BUCKETS):
+            total += weights[column] * SHAPE_WEIGHT * max(-3.0, min(3.0, (one - mean) / scale))
+        total += MARK_WEIGHT * sum(map(weights.__getitem__, reader.marks))
+        if group in self.groups:
+            total += GROUP_WEIGHT * weights[self.groups[group]]
+        return total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +103,10 @@ def fit(rows: Sequence[Feedback], key: bytes, floor: float, confidence: float) -
     gains = [row.cheap - row.requested for row in rows]
     blank = _blank(rows, key)
     table = [_row(row.prompt, row.group, blank) for row in rows]
-    width = features.BUCKETS + features.SHAPES + len(blank.groups)
-    folds = _folds(len(rows))
+    width = features.WIDTH + len(blank.groups)
+    parts = folds(len(rows), FOLDS)
     best = min(
-        (_out_of_fold(table, gains, width, folds, penalty) for penalty in PENALTIES),
+        (_out_of_fold(table, gains, width, parts, penalty) for penalty in PENALTIES),
         key=lambda found: found.error,
     )
     base = sum(gains) / len(gains)
@@ -101,11 +132,11 @@ def _out_of_fold(
     table: Sequence[features.Row],
     gains: Sequence[float],
     width: int,
-    folds: Sequence[Sequence[int]],
+    parts: Sequence[Sequence[int]],
     penalty: float,
 ) -> _Try:
     scores = [0.0] * len(table)
-    for fold in folds:
+    for fold in parts:
         out = set(fold)
         into = [row for row in range(len(table)) if row not in out]
         base = sum(gains[row] for row in into) / len(into)
@@ -120,10 +151,11 @@ def _part(table: Sequence[features.Row], rows: Sequence[int], width: int) -> Mat
     return matrix([table[row] for row in rows], width)
 
 
-def _folds(size: int) -> list[list[int]]:
+def folds(size: int, count: int) -> list[list[int]]:
+    """The rows in parts; the same number of rows is always parted in the same way."""
     order = list(range(size))
     random.Random(size).shuffle(order)  # noqa: S311 - the same rows give the same folds
-    return [order[start::FOLDS] for start in range(FOLDS)]
+    return [order[start::count] for start in range(count)]
 
 
 def _blank(rows: Sequence[Feedback], key: bytes) -> Model:
@@ -136,7 +168,7 @@ def _blank(rows: Sequence[Feedback], key: bytes) -> Model:
         for column, mean in zip(columns, means, strict=True)
     ]
     names = sorted({row.group for row in rows} - {""})
-    first = features.BUCKETS + features.SHAPES
+    first = features.WIDTH
     return Model(
         key=key,
         weights=(),
@@ -148,13 +180,14 @@ def _blank(rows: Sequence[Feedback], key: bytes) -> Model:
 
 
 def _row(prompt: str, group: str, model: Model) -> features.Row:
-    row = dict(features.words(prompt, model.key))
-    shapes = zip(features.shape(prompt), model.means, model.scales, strict=True)
+    reader = Reader(prompt)
+    columns = reader.words(model.key)
+    row = dict.fromkeys(columns, 1 / math.sqrt(len(columns) or 1))
+    shapes = zip(reader.shape, model.means, model.scales, strict=True)
     for place, (one, mean, scale) in enumerate(shapes):
-        row[features.BUCKETS + place] = features.SHAPE_WEIGHT * max(-3.0, min(3.0, (one - mean) / scale))
+        row[features.BUCKETS + place] = SHAPE_WEIGHT * max(-3.0, min(3.0, (one - mean) / scale))
+    for column in reader.marks:
+        row[column] = MARK_WEIGHT
     if group in model.groups:
-        row[model.groups[group]] = features.GROUP_WEIGHT
+        row[model.groups[group]] = GROUP_WEIGHT
     return row
-
-
-NO_CUT: Final = NOTHING

@@ -9,7 +9,7 @@ import pytest
 from gateway.contracts import NO_TAGS, Candidate, Cell, Labels, Question, Shape
 from gateway.names import Slug
 from gateway.quality.calibration import Curve
-from gateway.quality.features import BUCKETS, SHAPES
+from gateway.quality.features import SHAPES, WIDTH
 from gateway.quality.fitted import Fitted, dump, score_name
 from gateway.quality.fitting import Model
 from gateway.records import PathKind
@@ -197,7 +197,7 @@ def test_few_outcomes_are_told_as_such() -> None:
 def fitted(path: Path, requested: str = "p/large", threshold: int = 900) -> str:
     model = Model(
         key=b"k",
-        weights=[0.0] * (BUCKETS + SHAPES),
+        weights=[0.0] * WIDTH,
         means=[0.0] * SHAPES,
         scales=[1.0] * SHAPES,
         groups={},
