@@ -20,8 +20,8 @@ from gateway.translation.losses import Loss
 from gateway.translation.tongue import Aim, Reader, Reply, Writer
 
 __all__ = [
-    "LOSSES", "NAME", "call", "headers", "read_ask", "read_complaint", "reader", "write_ask",
-    "write_complaint", "writer",
+    "AS_CALLER", "AS_PROVIDER", "NAME", "call", "headers", "read_ask", "read_complaint", "reader",
+    "write_ask", "write_complaint", "writer",
 ]  # fmt: skip
 
 VERSION: Final = "2023-06-01"
@@ -30,76 +30,74 @@ VERSION: Final = "2023-06-01"
 COMPLAINT_BYTES: Final = 65_536
 """Of an error's body, the most that is read."""
 
-AS_PROVIDER: Final = {
-    "arguments": Loss.DROPPED,  # of a tool call, where they are no JSON object: sent as {}
-    "assistant_media": Loss.DROPPED,  # pictures and files in turns of the assistant
-    "audio": Loss.REFUSED,
-    "budget_tokens": Loss.DROPPED,  # of thinking: told as an effort, or fitted into max_tokens
-    "detail": Loss.DROPPED,  # of pictures
-    "file_type": Loss.REFUSED,  # neither PDF nor text
-    "format": Loss.DROPPED,  # JSON without a schema, or an old model: asked for in words
-    "format_depth": Loss.REFUSED,  # a schema of more levels than can be sent
-    "frequency_penalty": Loss.DROPPED,
-    "logprobs": Loss.DROPPED,
-    "presence_penalty": Loss.DROPPED,
-    "reasoning": Loss.DROPPED,  # the model, a forced tool, an unsigned history or max_tokens forbid it
-    "schema_bounds": Loss.DROPPED,  # limits of numbers, texts and lists: told in the description
-    "seed": Loss.DROPPED,
-    "stop": Loss.DROPPED,  # sequences of white space
-    "strict": Loss.DROPPED,  # of tools, for old models
-    "temperature": Loss.DROPPED,  # above 1: sent as 1; new models take none, nor does thinking
-    "thoughts": Loss.DROPPED,  # without a signature of Anthropic's
-    "tier": Loss.DROPPED,
-    "tool_name": Loss.REFUSED,  # with letters that are not taken
-    "top_k": Loss.DROPPED,
-    "top_p": Loss.DROPPED,
-    "user": Loss.DROPPED,  # longer than is taken
+AS_PROVIDER: Final[Mapping[Slug, Loss]] = {
+    Slug("arguments"): Loss.DROPPED,  # of a tool call, where they are no JSON object: sent as {}
+    Slug("assistant_media"): Loss.DROPPED,  # pictures and files in turns of the assistant
+    Slug("audio"): Loss.REFUSED,
+    Slug("budget_tokens"): Loss.DROPPED,  # of thinking: told as an effort, or fitted into max_tokens
+    Slug("detail"): Loss.DROPPED,  # of pictures
+    Slug("file_type"): Loss.REFUSED,  # neither PDF nor text
+    Slug("format"): Loss.DROPPED,  # JSON without a schema, or an old model: asked for in words
+    Slug("format_depth"): Loss.REFUSED,  # a schema of more levels than can be sent
+    Slug("frequency_penalty"): Loss.DROPPED,
+    Slug("logprobs"): Loss.DROPPED,
+    Slug("presence_penalty"): Loss.DROPPED,
+    Slug("reasoning"): Loss.DROPPED,  # the model, a forced tool, an unsigned history or max_tokens forbid it
+    Slug("schema_bounds"): Loss.DROPPED,  # limits of numbers, texts and lists: told in the description
+    Slug("seed"): Loss.DROPPED,
+    Slug("stop"): Loss.DROPPED,  # sequences of white space
+    Slug("strict"): Loss.DROPPED,  # of tools, for old models
+    Slug("temperature"): Loss.DROPPED,  # above 1: sent as 1; new models take none, nor does thinking
+    Slug("thoughts"): Loss.DROPPED,  # without a signature of Anthropic's
+    Slug("tier"): Loss.DROPPED,
+    Slug("tool_name"): Loss.REFUSED,  # with letters that are not taken
+    Slug("top_k"): Loss.DROPPED,
+    Slug("top_p"): Loss.DROPPED,
+    Slug("user"): Loss.DROPPED,  # longer than is taken
 }
 """What the middle form can say and this dialect cannot."""
 
-AS_CALLER: Final = {
-    "allowed_callers": Loss.DROPPED,
-    "cache_control": Loss.DROPPED,
-    "citations": Loss.DROPPED,
-    "context": Loss.DROPPED,  # of documents
-    "context_clearing": Loss.DROPPED,  # context_management that only clears
-    "defer_loading": Loss.DROPPED,
-    "diagnostics": Loss.DROPPED,
-    "eager_input_streaming": Loss.DROPPED,
-    "effort": Loss.DROPPED,  # beside thinking that is disabled
-    "input_examples": Loss.DROPPED,
-    "output_config": Loss.DROPPED,  # its other fields
-    "search_result": Loss.DROPPED,  # where it was found; its text stays
-    "speed": Loss.DROPPED,
-    "system_place": Loss.DROPPED,  # of system messages between turns
-    "transformations": Loss.DROPPED,  # of pictures
-    "unknown_field": Loss.DROPPED,
-    "user_profile_id": Loss.DROPPED,
-    "workspace_id": Loss.DROPPED,
-    "advisor": Loss.REFUSED,
-    "bash": Loss.REFUSED,
-    "browser": Loss.REFUSED,
-    "code_execution": Loss.REFUSED,
-    "compaction": Loss.REFUSED,
-    "computer": Loss.REFUSED,
-    "container": Loss.REFUSED,
-    "container_upload": Loss.REFUSED,
-    "context_management": Loss.REFUSED,
-    "file_id": Loss.REFUSED,
-    "inference_geo": Loss.REFUSED,
-    "mcp_servers": Loss.REFUSED,
-    "mcp_toolset": Loss.REFUSED,
-    "memory": Loss.REFUSED,
-    "server_tool": Loss.REFUSED,
-    "text_editor": Loss.REFUSED,
-    "tool_search": Loss.REFUSED,
-    "unknown_block": Loss.REFUSED,
-    "web_fetch": Loss.REFUSED,
-    "web_search": Loss.REFUSED,
+AS_CALLER: Final[Mapping[Slug, Loss]] = {
+    Slug("allowed_callers"): Loss.DROPPED,
+    Slug("cache_control"): Loss.DROPPED,
+    Slug("citations"): Loss.DROPPED,
+    Slug("context"): Loss.DROPPED,  # of documents
+    Slug("context_clearing"): Loss.DROPPED,  # context_management that only clears
+    Slug("defer_loading"): Loss.DROPPED,
+    Slug("diagnostics"): Loss.DROPPED,
+    Slug("eager_input_streaming"): Loss.DROPPED,
+    Slug("effort"): Loss.DROPPED,  # beside thinking that is disabled
+    Slug("input_examples"): Loss.DROPPED,
+    Slug("output_config"): Loss.DROPPED,  # its other fields
+    Slug("search_result"): Loss.DROPPED,  # where it was found; its text stays
+    Slug("speed"): Loss.DROPPED,
+    Slug("system_place"): Loss.DROPPED,  # of system messages between turns
+    Slug("transformations"): Loss.DROPPED,  # of pictures
+    Slug("unknown_field"): Loss.DROPPED,
+    Slug("user_profile_id"): Loss.DROPPED,
+    Slug("workspace_id"): Loss.DROPPED,
+    Slug("advisor"): Loss.REFUSED,
+    Slug("bash"): Loss.REFUSED,
+    Slug("browser"): Loss.REFUSED,
+    Slug("code_execution"): Loss.REFUSED,
+    Slug("compaction"): Loss.REFUSED,
+    Slug("computer"): Loss.REFUSED,
+    Slug("container"): Loss.REFUSED,
+    Slug("container_upload"): Loss.REFUSED,
+    Slug("context_management"): Loss.REFUSED,
+    Slug("file_id"): Loss.REFUSED,
+    Slug("inference_geo"): Loss.REFUSED,
+    Slug("mcp_servers"): Loss.REFUSED,
+    Slug("mcp_toolset"): Loss.REFUSED,
+    Slug("memory"): Loss.REFUSED,
+    Slug("server_tool"): Loss.REFUSED,
+    Slug("text_editor"): Loss.REFUSED,
+    Slug("tool_search"): Loss.REFUSED,
+    Slug("unknown_block"): Loss.REFUSED,
+    Slug("web_fetch"): Loss.REFUSED,
+    Slug("web_search"): Loss.REFUSED,
 }
 """What of this dialect the middle form cannot hold."""
-
-LOSSES: Final[Mapping[Slug, Loss]] = {Slug(name): loss for name, loss in (AS_PROVIDER | AS_CALLER).items()}
 
 
 def call(ask: Ask, aim: Aim, original: Call, body: dict[str, Any]) -> Call:

@@ -121,5 +121,5 @@ class Carrier:
 
 
 def losses_of(caller: Tongue, provider: Tongue) -> dict[Slug, Loss]:
-    """What a call loses at most between two dialects: what the one cannot hand over or the other not say."""
-    return {**caller.LOSSES, **provider.LOSSES}
+    """What a call can lose between two dialects: what the one cannot hand over, and the other cannot say."""
+    return {**caller.AS_CALLER, **provider.AS_PROVIDER}

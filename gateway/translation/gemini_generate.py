@@ -20,7 +20,8 @@ from gateway.translation.gemini_generate_writer import StreamWriter, WholeWriter
 from gateway.translation.tongue import Aim, Reader, Reply, Writer
 
 NAME: Final = dialect.NAME
-LOSSES: Final = gemini_generate_losses.LOSSES
+AS_CALLER: Final = gemini_generate_losses.AS_CALLER
+AS_PROVIDER: Final = gemini_generate_losses.AS_PROVIDER
 
 VERSION: Final = "v1beta"
 """The version that has thinking, JSON schemas and thought signatures."""

@@ -20,7 +20,7 @@ from gateway.translation.gemini_generate_fields import (
     word_of,
 )
 from gateway.translation.gemini_generate_history import read_texts, read_turns
-from gateway.translation.gemini_generate_losses import LOSSES, lose
+from gateway.translation.gemini_generate_losses import AS_CALLER, lose
 from gateway.translation.gemini_generate_schema import to_json_schema
 from gateway.translation.gemini_generate_thinking import read_thinking
 from gateway.translation.losses import Losses
@@ -50,9 +50,9 @@ def read_ask(call: Call, losses: Losses) -> Ask:
     """
     assert isinstance(call.body, Document)
     tree = call.body.open(Purpose.TRANSLATE)
-    look_over(tree, _KNOWN, LOSSES, losses, "unknown_field")
+    look_over(tree, _KNOWN, AS_CALLER, losses, "unknown_field")
     config = object_of(tree, "generationConfig") or {}
-    look_over(config, _CONFIG, LOSSES, losses, "unknown_field")
+    look_over(config, _CONFIG, AS_CALLER, losses, "unknown_field")
     _check_output(config, losses)
     tools = _tools(tree, losses)
     logprobs = whole_of(config, "logprobs") or 0
@@ -119,13 +119,13 @@ def _format(config: Mapping[str, Any], losses: Losses) -> Format | None:
 def _tools(tree: Mapping[str, Any], losses: Losses) -> tuple[Tool, ...]:
     tools = []
     for tool in objects_of(tree, "tools"):
-        look_over(tool, ("functionDeclarations",), LOSSES, losses, "unknown_tool")
+        look_over(tool, ("functionDeclarations",), AS_CALLER, losses, "unknown_tool")
         tools += [_tool(one, losses) for one in objects_of(tool, "functionDeclarations")]
     return tuple(tools)
 
 
 def _tool(function: Mapping[str, Any], losses: Losses) -> Tool:
-    look_over(function, _FUNCTION, LOSSES, losses, "unknown_field")
+    look_over(function, _FUNCTION, AS_CALLER, losses, "unknown_field")
     name = text_of(function, "name")
     schema = object_of(function, "parametersJsonSchema")
     own = value_of(function, "parameters")
@@ -138,9 +138,9 @@ def _tool(function: Mapping[str, Any], losses: Losses) -> Tool:
 
 def _choice(tree: Mapping[str, Any], losses: Losses) -> Choice | None:
     config = object_of(tree, "toolConfig") or {}
-    look_over(config, ("functionCallingConfig",), LOSSES, losses, "unknown_field")
+    look_over(config, ("functionCallingConfig",), AS_CALLER, losses, "unknown_field")
     calling = object_of(config, "functionCallingConfig") or {}
-    look_over(calling, _CALLING, LOSSES, losses, "unknown_field")
+    look_over(calling, _CALLING, AS_CALLER, losses, "unknown_field")
     mode, names = word_of(calling, "mode"), texts_of(calling, "allowedFunctionNames")
     if mode == "ANY":
         return Choice(Use.NAMED, names) if names else Choice(Use.ANY)

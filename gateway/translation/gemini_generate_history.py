@@ -34,7 +34,7 @@ from gateway.translation.gemini_generate_fields import (
     text_of,
     value_of,
 )
-from gateway.translation.gemini_generate_losses import LOSSES, lose
+from gateway.translation.gemini_generate_losses import AS_CALLER, lose
 from gateway.translation.gemini_generate_signature import unpack
 from gateway.translation.losses import Losses
 
@@ -84,7 +84,7 @@ def read_texts(content: Mapping[str, Any], name: str, losses: Losses) -> tuple[T
     for part in objects_of(content, "parts"):
         if value_of(part, "text") is None:
             refuse(name)
-        look_over(part, _KNOWN, LOSSES, losses, "unknown_field")
+        look_over(part, _KNOWN, AS_CALLER, losses, "unknown_field")
         if text := text_of(part, "text"):
             texts.append(Text(text))
     return tuple(texts)
@@ -110,7 +110,7 @@ class _History:
         return Turn(role, tuple(parts))
 
     def _parts(self, part: Mapping[str, Any], role: Role) -> list[Part]:
-        look_over(part, _KNOWN, LOSSES, self._losses, "unknown_field")
+        look_over(part, _KNOWN, AS_CALLER, self._losses, "unknown_field")
         kinds = [kind for kind in _KINDS if value_of(part, kind) is not None]
         signature = bytes_of(part, "thoughtSignature")
         if not kinds and not signature:
@@ -147,7 +147,7 @@ class _History:
 
     def _call(self, part: Mapping[str, Any], signature: str, role: Role) -> ToolCall:
         call = object_of(part, "functionCall") or {}
-        look_over(call, _CALL, LOSSES, self._losses, "unknown_field")
+        look_over(call, _CALL, AS_CALLER, self._losses, "unknown_field")
         name = text_of(call, "name")
         if not name or role is Role.USER:
             refuse("functionCall")
@@ -160,7 +160,7 @@ class _History:
 
     def _result(self, part: Mapping[str, Any], role: Role) -> ToolResult:
         result = object_of(part, "functionResponse") or {}
-        look_over(result, _RESULT, LOSSES, self._losses, "unknown_field")
+        look_over(result, _RESULT, AS_CALLER, self._losses, "unknown_field")
         name = text_of(result, "name")
         if not name or role is Role.ASSISTANT:
             refuse("functionResponse")

@@ -91,10 +91,10 @@ AS_CALLER: Final[Mapping[Slug, Loss]] = {
 }
 """What this dialect says and others cannot, mostly under its own names."""
 
-LOSSES: Final[Mapping[Slug, Loss]] = MappingProxyType({**AS_PROVIDER, **AS_CALLER})
+_ALL: Final[Mapping[Slug, Loss]] = MappingProxyType({**AS_PROVIDER, **AS_CALLER})
 """Every name that a translation from or to this dialect drops or refuses."""
 
-_NAMES: Final[Mapping[str, Slug]] = {str(name): name for name in LOSSES}
+_NAMES: Final[Mapping[str, Slug]] = {str(name): name for name in _ALL}
 
 
 def lose(losses: Losses, name: str) -> None:
@@ -104,7 +104,7 @@ def lose(losses: Losses, name: str) -> None:
         CallerError: cannot_translate, if it is refused.
     """
     slug = _NAMES[name]
-    if LOSSES[slug] is Loss.DROPPED:
+    if _ALL[slug] is Loss.DROPPED:
         losses.drop(slug)
     else:
         losses.refuse(slug)

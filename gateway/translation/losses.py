@@ -28,7 +28,7 @@ class Losses:
         self.dropped: list[Slug] = []
 
     def drop(self, feature: Slug) -> None:
-        """Leave a feature out. The name is one of a dialect's LOSSES: a field of Ask where the middle form
+        """Leave a feature out. The name is one of a dialect's tables: a field of Ask where the middle form
         has it (temperature, top_k, seed), else the caller's own name for it (cache_control, store).
 
         Raises:

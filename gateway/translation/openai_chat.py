@@ -19,17 +19,18 @@ from gateway.translation.openai_chat_body import WRITE_LOSSES, write_ask
 from gateway.translation.openai_chat_reader import ChatReader
 from gateway.translation.openai_chat_writer import StreamWriter, WholeWriter
 from gateway.translation.openai_complaint import read_complaint, write_complaint
-from gateway.translation.openai_fields import SHARED_LOSSES
+from gateway.translation.openai_fields import CALLER_LOSSES, PROVIDER_LOSSES
 from gateway.translation.tongue import Aim, Reader, Reply, Writer
 
 __all__ = [
-    "LOSSES", "NAME", "call", "headers", "read_ask", "read_complaint", "reader", "write_ask",
-    "write_complaint", "writer",
+    "AS_CALLER", "AS_PROVIDER", "NAME", "call", "headers", "read_ask", "read_complaint", "reader",
+    "write_ask", "write_complaint", "writer",
 ]  # fmt: skip
 
 NAME: Final = Slug("openai_chat")
 
-LOSSES: Final[Mapping[Slug, Loss]] = {**SHARED_LOSSES, **READ_LOSSES, **WRITE_LOSSES}
+AS_CALLER: Final[Mapping[Slug, Loss]] = {**CALLER_LOSSES, **READ_LOSSES}
+AS_PROVIDER: Final[Mapping[Slug, Loss]] = {**PROVIDER_LOSSES, **WRITE_LOSSES}
 
 
 def call(ask: Ask, aim: Aim, original: Call, body: dict[str, Any]) -> Call:

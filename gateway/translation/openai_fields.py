@@ -44,12 +44,17 @@ ASSISTANT_MEDIA: Final = Slug("assistant_media")
 UNKNOWN_PART: Final = Slug("unknown_part")
 UNKNOWN_TOOL: Final = Slug("unknown_tool")
 
-SHARED_LOSSES: Final[Mapping[Slug, Loss]] = {
+PROVIDER_LOSSES: Final[Mapping[Slug, Loss]] = {
     TOP_K: Loss.DROPPED,
     LOGPROBS: Loss.DROPPED,  # an answer in the middle form has no place for them
-    BUDGET: Loss.DROPPED,  # told as an effort
     THOUGHTS: Loss.DROPPED,  # those of other makers, and those without a seal
     STOP: Loss.DROPPED,
+    ASSISTANT_MEDIA: Loss.DROPPED,  # pictures and files in turns of the assistant
+}
+"""What the middle form can say and neither dialect can."""
+
+CALLER_LOSSES: Final[Mapping[Slug, Loss]] = {
+    LOGPROBS: Loss.DROPPED,
     TIER: Loss.DROPPED,
     STORE: Loss.DROPPED,  # only where it is true
     SYSTEM_PLACE: Loss.DROPPED,  # a later system text goes to the front
@@ -57,10 +62,10 @@ SHARED_LOSSES: Final[Mapping[Slug, Loss]] = {
     BREAKPOINT: Loss.DROPPED,
     UNKNOWN_FIELD: Loss.DROPPED,  # whatever this version does not know
     FILE_ID: Loss.REFUSED,  # a file that lies at the provider
-    ASSISTANT_MEDIA: Loss.DROPPED,  # pictures and files in turns of the assistant
     UNKNOWN_PART: Loss.REFUSED,  # a kind of part that this version does not know
     UNKNOWN_TOOL: Loss.REFUSED,  # a kind of tool that this version does not know
 }
+"""What of both dialects the middle form cannot hold."""
 
 
 @dataclass(frozen=True, slots=True)

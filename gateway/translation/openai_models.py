@@ -73,6 +73,8 @@ MODEL_LOSSES: Final = {
     **dict.fromkeys(_DEFAULTS, Loss.DROPPED),
     REASONING: Loss.DROPPED,  # the model does not think
     EFFORT: Loss.DROPPED,  # the nearest that the model knows is sent
+    BUDGET: Loss.DROPPED,  # told as an effort
+    STOP: Loss.DROPPED,
 }
 
 BUDGETS: Final = ((0, Effort.NONE), (4096, Effort.LOW), (16384, Effort.MEDIUM))

@@ -76,10 +76,13 @@ class Tongue(Protocol):
         ...
 
     @property
-    def LOSSES(self) -> Mapping[Slug, Loss]:
-        """What the middle form can say and this dialect cannot, as a provider's dialect; and what of this
-        dialect, as a caller's, the middle form cannot hold. Everything that read_ask() or write_ask() drops
-        or refuses is in here."""
+    def AS_CALLER(self) -> Mapping[Slug, Loss]:
+        """What of this dialect the middle form cannot hold: everything that read_ask() drops or refuses."""
+        ...
+
+    @property
+    def AS_PROVIDER(self) -> Mapping[Slug, Loss]:
+        """What the middle form can say and this dialect cannot: all that write_ask() drops or refuses."""
         ...
 
     def read_ask(self, call: Call, losses: Losses) -> Ask:

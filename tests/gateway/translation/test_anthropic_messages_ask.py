@@ -16,6 +16,7 @@ from gateway.names import Slug
 from gateway.records import PathKind
 from gateway.translation import anthropic_messages as tongue
 from gateway.translation.anthropic_messages_models import fitting_budget, line_of, nearest_effort
+from gateway.translation.bridge import losses_of
 from gateway.translation.canonical import (
     Ask,
     Choice,
@@ -99,7 +100,7 @@ def test_a_call_that_is_written_and_read_is_the_same_but_for_declared_losses(
     ask = data.draw(asks(model))
     losses = Losses()
     body = tongue.write_ask(ask, Aim(model=model, max_output=7000), losses)
-    assert {tongue.LOSSES[name] for name in losses.dropped} <= {Loss.DROPPED}
+    assert {losses_of(tongue, tongue)[name] for name in losses.dropped} <= {Loss.DROPPED}
     check_rules(body)
     again = Losses()
     back = tongue.read_ask(call_of(orjson.loads(orjson.dumps(body))), again)
@@ -215,8 +216,8 @@ def test_whatever_stands_anywhere_in_a_request_nothing_but_a_callers_error_comes
     error = error_of(tree, losses)
     if error is not None and error.code != "bad_request":
         assert error.code == "cannot_translate"
-        assert tongue.LOSSES[Slug(str(error.about))] is Loss.REFUSED
-    assert {tongue.LOSSES[name] for name in losses.dropped} <= {Loss.DROPPED}
+        assert losses_of(tongue, tongue)[Slug(str(error.about))] is Loss.REFUSED
+    assert {losses_of(tongue, tongue)[name] for name in losses.dropped} <= {Loss.DROPPED}
 
 
 def error_of(tree: dict[str, Any], losses: Losses) -> CallerError | None:
@@ -364,7 +365,7 @@ def test_cached_calls_are_told_too() -> None:
 )
 def test_what_only_anthropic_does_is_refused_by_its_name(fields: dict[str, Any], feature: str) -> None:
     assert refused(fields) == ("cannot_translate", feature)
-    assert tongue.LOSSES[Slug(feature)] is Loss.REFUSED
+    assert losses_of(tongue, tongue)[Slug(feature)] is Loss.REFUSED
 
 
 @pytest.mark.parametrize(
@@ -703,7 +704,7 @@ def test_what_cannot_be_said_at_all_is_refused(ask: Ask, model: str, feature: st
     with pytest.raises(CallerError) as caught:
         write(ask, model)
     assert (caught.value.code, caught.value.about) == ("cannot_translate", feature)
-    assert tongue.LOSSES[Slug(feature)] is Loss.REFUSED
+    assert losses_of(tongue, tongue)[Slug(feature)] is Loss.REFUSED
 
 
 def test_files_of_text_are_sent_as_text() -> None:

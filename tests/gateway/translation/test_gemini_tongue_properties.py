@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gateway.errors import CallerError
 from gateway.names import Slug
 from gateway.translation import gemini_generate as tongue
+from gateway.translation.bridge import losses_of
 from gateway.translation.canonical import (
     Ask,
     Begin,
@@ -52,7 +53,7 @@ def test_a_call_comes_back_as_it_was_but_for_what_was_dropped(ask: Ask) -> None:
     again, lost = read(body)
     assert lost == []
     assert again == kept(ask)
-    assert all(tongue.LOSSES[name] is Loss.DROPPED for name in dropped)
+    assert all(losses_of(tongue, tongue)[name] is Loss.DROPPED for name in dropped)
     if not dropped:
         assert replace(again, turns=(), format=None, reasoning=None) == replace(
             ask,
@@ -106,7 +107,7 @@ def test_what_google_cannot_fetch_is_refused(part: Part) -> None:
     with pytest.raises(CallerError) as refused:
         write(Ask(turns=(Turn(Role.USER, (part,)),)))
     assert refused.value.about in ("image_url", "file_url")
-    assert {tongue.LOSSES[name] for name in tongue.LOSSES if name == refused.value.about} == {Loss.REFUSED}
+    assert tongue.AS_PROVIDER[Slug(refused.value.about or "")] is Loss.REFUSED
 
 
 @pytest.mark.parametrize(("stream", "query"), WAYS)
@@ -328,6 +329,6 @@ def test_odd_calls_are_read_or_refused_with_a_name(tree: dict[str, Any]) -> None
     except CallerError as error:
         refused = error
     if refused is not None and refused.code == "cannot_translate":
-        assert tongue.LOSSES[Slug(refused.about or "")] is Loss.REFUSED
+        assert losses_of(tongue, tongue)[Slug(refused.about or "")] is Loss.REFUSED
     assert refused is None or refused.code in ("bad_request", "cannot_translate")
-    assert all(tongue.LOSSES[name] is Loss.DROPPED for name in losses.dropped)
+    assert all(losses_of(tongue, tongue)[name] is Loss.DROPPED for name in losses.dropped)

@@ -9,6 +9,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from gateway.content import Document
 from gateway.errors import CallerError
+from gateway.translation.bridge import losses_of
 from gateway.translation.canonical import (
     Ask,
     Begin,
@@ -231,7 +232,7 @@ def test_formats_are_read(form: Any, wanted: Format | None) -> None:
 def test_what_is_dropped_is_told(fields: dict[str, Any], names: list[str]) -> None:
     _, dropped = read(CHAT, LEAST[CHAT.NAME] | fields)
     assert dropped == names
-    assert all(CHAT.LOSSES[name] is Loss.DROPPED for name in dropped)
+    assert all(losses_of(CHAT, CHAT)[name] is Loss.DROPPED for name in dropped)
 
 
 FILE_AT_PROVIDER = {"type": "file", "file": {"file_id": "f"}}
@@ -265,7 +266,7 @@ TOOL_MESSAGE = {"role": "tool", "tool_call_id": "a"}
 )  # fmt: skip
 def test_what_cannot_be_translated_is_refused(fields: dict[str, Any], name: str) -> None:
     assert refused(CHAT, LEAST[CHAT.NAME] | fields) == ("cannot_translate", name)
-    assert CHAT.LOSSES[name] is Loss.REFUSED  # type: ignore[index]
+    assert losses_of(CHAT, CHAT)[name] is Loss.REFUSED  # type: ignore[index]
 
 
 @pytest.mark.parametrize(

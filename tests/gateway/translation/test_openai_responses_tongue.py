@@ -8,6 +8,7 @@ from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from gateway.errors import CallerError
+from gateway.translation.bridge import losses_of
 from gateway.translation.canonical import (
     Ask,
     Begin,
@@ -220,7 +221,7 @@ def test_the_other_fields_are_read() -> None:
 def test_what_is_dropped_is_told(fields: dict[str, Any], names: list[str]) -> None:
     _, dropped = read(RESPONSES, LEAST[RESPONSES.NAME] | fields)
     assert dropped == names
-    assert all(RESPONSES.LOSSES[name] is Loss.DROPPED for name in dropped)
+    assert all(losses_of(RESPONSES, RESPONSES)[name] is Loss.DROPPED for name in dropped)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +250,7 @@ def test_what_is_dropped_is_told(fields: dict[str, Any], names: list[str]) -> No
 )  # fmt: skip
 def test_what_cannot_be_translated_is_refused(fields: dict[str, Any], name: str) -> None:
     assert refused(RESPONSES, LEAST[RESPONSES.NAME] | fields) == ("cannot_translate", name)
-    assert RESPONSES.LOSSES[name] is Loss.REFUSED  # type: ignore[index]
+    assert losses_of(RESPONSES, RESPONSES)[name] is Loss.REFUSED  # type: ignore[index]
 
 
 @pytest.mark.parametrize(

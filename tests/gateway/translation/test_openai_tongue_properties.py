@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import CallerError
+from gateway.translation.bridge import losses_of
 from gateway.translation.canonical import (
     Ask,
     Begin,
@@ -134,7 +135,7 @@ def test_a_call_that_is_written_and_read_again_is_the_same_but_for_declared_loss
     again, more = read(tongue, body)
     assert again == kept(tongue, ask)
     assert not more
-    assert all(tongue.LOSSES[name] is Loss.DROPPED for name in dropped)
+    assert all(losses_of(tongue, tongue)[name] is Loss.DROPPED for name in dropped)
 
 
 @pytest.mark.parametrize("tongue", BOTH, ids=lambda tongue: tongue.NAME)
