@@ -1,6 +1,7 @@
 """What was saved adds up to the nano-dollar, whatever was used, and is never told of an unknown price."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -244,3 +245,19 @@ def test_a_reading_without_a_cache_stays_the_same_object() -> None:
     read = Reading(usage=Usage(input=5), asides=(Aside(model="m", usage=Usage(input=1)),))
     assert without_cache(read) is read
     assert savings.UNTOLD.baseline is None
+
+
+def test_the_examples_of_the_page_are_what_the_code_says() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "savings.md").read_text("utf-8")
+    lines = page.partition("<!-- examples -->")[2].partition("<!-- end -->")[0].split("\n")[3:-1]
+    cheap = price(input=100_000, cached=50_000, output=400_000)
+    for line in lines:
+        model, *cells = [cell.strip() for cell in line.strip("|").split("|")]
+        tokens, cached, written, output, lost, *told = map(int, cells)
+        answered = target(model, DEAR if model == "dear" else cheap)
+        plan = Plan(targets=(), reason=Slug("cheapest"), baseline=target("dear", DEAR))
+        usage = Usage(input=tokens, cached=cached, write_5m=written, output=output)
+        found, paid = worked_out(plan, answered, usage, lost)
+        assert found.baseline is not None
+        assert told == [paid, found.baseline, found.routing, found.cache, found.baseline - paid], line
+    assert len(lines) == 5
