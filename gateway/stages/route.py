@@ -2,19 +2,25 @@
 
 import random
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from gateway.accounts import scopes
 from gateway.contracts import Call, Caller, Candidate, Question
 from gateway.errors import CallerError, GatewayError, NoRoute, OverLimit
 from gateway.exchange import Estimate, Exchange, Plan, Target
-from gateway.names import Slug
+from gateway.names import UNKNOWN, Slug
 from gateway.translation.bridge import bridge
 from gateway.upstreams import affinity
 from gateway.upstreams.catalogue import Catalogue
 from gateway.upstreams.gate import Gate
-from gateway.upstreams.policy import Policies, Policy
+from gateway.upstreams.policy import POLICY_FAILED, Policies, Policy
 
-REQUESTED = Slug("requested")
+REQUESTED: Final = Slug("requested")
+NO_CANDIDATES: Final = Slug("no_candidates")
+"""Reason of a plan: none of the route's models can serve the call, so the one that it named does."""
+
+CONTEXT: Final = Slug("context")
+"""Reason of an exclusion: the call is longer than what the model is known to take."""
 
 Excluded = list[tuple[Slug, Slug]]
 """What was left out of a plan: target and code of the reason."""
@@ -56,7 +62,8 @@ class Route:
 
         Raises:
             NoRoute: unknown_model.
-            CallerError: cannot_translate, no target can be spoken to in the caller's words.
+            CallerError: cannot_translate, no target can be spoken to in the caller's words; model_lacks, none
+                takes what the call brings.
             NotAllowed: not_allowed, the key may not use any of the targets.
             OverLimit: unpriced_model.
         """
@@ -75,7 +82,8 @@ class Route:
         policy = self._routes.get(Slug(call.model)) if call.model in self._routes else None
         if policy is not None and not call.tags.route_off:
             return self._routed(exchange, policy)
-        found = self._catalogue.resolve(call.model, exchange.prefers)
+        prefers = exchange.prefers
+        found = self._catalogue.resolve(call.model, prefers) if policy is None else self._model_of(exchange)
         if found is None:
             return NoRoute("unknown_model"), []
         target, asked = found
@@ -85,16 +93,24 @@ class Route:
         return Plan(targets=(target,), reason=REQUESTED, requested=target, asked=asked, baseline=target), []
 
     def _routed(self, exchange: Exchange, policy: Policy) -> tuple[Plan | GatewayError, Excluded]:
-        requested = self._catalogue.resolve(policy.name, exchange.prefers)
-        targets, excluded, error = self._fitting(exchange, policy)
-        if not targets:
+        requested = self._model_of(exchange)
+        tokens = self._guess(exchange.call)
+        targets, excluded, error = self._fitting(exchange, policy, tokens)
+        if targets:
+            question = self._question(exchange, policy, requested, targets, tokens)
+            choice = self._policies.choose(policy, question)
+            order, reason = tuple(targets[name] for name in choice.order), choice.reason
+            if reason == POLICY_FAILED:
+                order = self._without_policy(exchange, policy, requested) or order
+        elif requested is not None and self._unfit(exchange, requested[0], policy.name) is None:
+            order, reason = (requested[0],), NO_CANDIDATES
+        else:
             return error or NoRoute("unknown_model"), excluded
-        choice = self._policies.choose(policy, self._question(exchange, policy, requested, targets))
         declared = policy.baseline or exchange.caller.rights.baseline
         baseline = requested or (self._catalogue.resolve(declared) if declared else None)
         return Plan(
-            targets=tuple(targets[name] for name in choice.order),
-            reason=choice.reason,
+            targets=order,
+            reason=reason,
             requested=requested[0] if requested else None,
             asked=policy.name,
             baseline=baseline[0] if baseline else None,
@@ -102,21 +118,58 @@ class Route:
             allow_costlier=policy.allow_costlier,
         ), excluded
 
+    def _model_of(self, exchange: Exchange) -> tuple[Target, Slug] | None:
+        """The model that has the name of the route that was asked for: a known one, none that a provider
+        might have."""
+        name = exchange.call.model
+        for found in (self._catalogue.resolve(name, exchange.prefers), self._catalogue.resolve(name)):
+            if found is not None:
+                target, asked = found
+                if asked != UNKNOWN or name == f"{target.provider_name}/{target.model}":
+                    return found
+        return None
+
+    def _without_policy(
+        self, exchange: Exchange, policy: Policy, requested: tuple[Target, Slug] | None
+    ) -> tuple[Target, ...]:
+        """Where a call goes whose policy was not heard: to the model that it named, or else the declared
+        baseline; empty where the caller may use neither."""
+        declared = self._catalogue.resolve(policy.baseline) if policy.baseline else None
+        # That the caller may use the route says nothing of a model beside the route's own.
+        inside = policy.name if policy.baseline in policy.leaves() else ""
+        for found, asked in ((requested, policy.name), (declared, inside)):
+            if found is not None and self._unfit(exchange, found[0], asked) is None:
+                return (found[0],)
+        return ()
+
     def _fitting(
-        self, exchange: Exchange, policy: Policy
+        self, exchange: Exchange, policy: Policy, tokens: int
     ) -> tuple[dict[Slug, Target], Excluded, GatewayError | None]:
         """The models of a policy that can serve the call, the others with their reasons, the first error."""
         targets: dict[Slug, Target] = {}
+        short: dict[Slug, tuple[int, Target]] = {}
         excluded: Excluded = []
         first: GatewayError | None = None
+        shape = exchange.call.shape
+        needed = tokens + (shape.max_output or 0)
         for name in dict.fromkeys(policy.leaves()):
             found = self._catalogue.resolve(name)
             error = self._unfit(exchange, found[0], policy.name) if found else NoRoute("unknown_model")
-            if found is not None and error is None:
-                targets[name] = found[0]
-            elif error is not None:
-                excluded.append((name, error.code))
+            if found is None or error is not None:
                 first = first or error
+                excluded.append((name, error.code if error else UNKNOWN))
+            elif (lack := self._catalogue.lacks(found[0], shape)) is not None:
+                first = first or CallerError("model_lacks", about=lack)
+                excluded.append((name, lack))
+            elif (context := self._catalogue.context(found[0])) is not None and context < needed:
+                short[name] = (context, found[0])
+                excluded.append((name, CONTEXT))
+            else:
+                targets[name] = found[0]
+        if short and not targets:  # the guess may be too high: the model that takes most may do
+            name = max(short, key=lambda name: short[name][0])
+            targets[name] = short[name][1]
+            excluded.remove((name, CONTEXT))
         return targets, excluded, first
 
     def _question(
@@ -125,9 +178,11 @@ class Route:
         policy: Policy,
         requested: tuple[Target, Slug] | None,
         targets: Mapping[Slug, Target],
+        tokens: int,
     ) -> Question:
         call, caller = exchange.call, exchange.caller
-        named = (name for name, target in targets.items() if requested and target.name == requested[0].name)
+        model = (requested[0].provider_name, requested[0].model) if requested else None
+        named = (name for name, target in targets.items() if (target.provider_name, target.model) == model)
         return Question(
             kind=call.kind,
             shape=call.shape,
@@ -138,7 +193,7 @@ class Route:
             seed=random.getrandbits(32),
             requested=next(named, None),
             at_us=exchange.at_us,
-            tokens=self._guess(call),
+            tokens=tokens,
             affinity=affinity.of_prompt(call) if policy.by_prompt else None,
             session=affinity.of_name(call.tags.session or caller.key_id),
             spent=self._spent(caller),
@@ -146,7 +201,13 @@ class Route:
 
     def _chain(self, exchange: Exchange, policy: Policy, names: tuple[Slug, ...]) -> tuple[Target, ...]:
         found = (self._catalogue.resolve(name) for name in names)
-        return tuple(one[0] for one in found if one and self._unfit(exchange, one[0], policy.name) is None)
+        return tuple(
+            one[0]
+            for one in found
+            if one is not None
+            and self._unfit(exchange, one[0], policy.name) is None
+            and self._catalogue.lacks(one[0], exchange.call.shape) is None
+        )
 
     def _candidate(self, call: Call, target: Target) -> Candidate:
         price, vitals = target.price, self._gate.look(target)

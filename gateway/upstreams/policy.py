@@ -7,8 +7,9 @@ caller named is asked, else the declared baseline, else the targets in the order
 import time
 from asyncio import CancelledError
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from itertools import islice
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Final
 from zlib import crc32
@@ -170,12 +171,15 @@ def _narrowed(
     """The question for one router: its own candidates, and chance of its own, since policies that are
     nested in each other would else all draw alike."""
     requested = question.requested
-    return replace(
-        question,
-        candidates=MappingProxyType(candidates),
-        requested=requested if requested in candidates and requested not in inner else None,
-        seed=question.seed ^ crc32(policy.name.encode("ascii")),
-    )
+    values = dict(zip(_FACTS, _facts(question), strict=True))
+    values["candidates"] = MappingProxyType(candidates)
+    values["requested"] = requested if requested in candidates and requested not in inner else None
+    values["seed"] = question.seed ^ crc32(policy.name.encode("ascii"))
+    return Question(**values)
+
+
+_FACTS: Final = tuple(field.name for field in fields(Question))
+_facts: Final = attrgetter(*_FACTS)
 
 
 def _heard(choice: Choice, question: Question) -> Choice | None:
