@@ -34,6 +34,7 @@ from gateway.names import Slug
 from gateway.records import PathKind
 from gateway.stages.own import Own
 from gateway.tasks import Tasks
+from gateway.upstreams.policy import Troubles
 from gateway.watch.exposition import Exposition
 from gateway.watch.metrics import Metrics
 from gateway.watch.stall import StallWatch
@@ -67,6 +68,7 @@ class App:
         self._ready = False
         self._reloading = asyncio.Lock()
         self._stall = StallWatch()
+        self._troubles = Troubles()
         self._config = config
 
     async def start(self) -> None:
@@ -119,6 +121,7 @@ class App:
             observers=(self._metrics,),
             exit=self._transport,
             stored=self._vault.credentials,
+            troubles=self._troubles,
         )
         self._flow = flow.build(config, self._lasting)
         own = Own(self._directory, self._ledger, self.store.records, self._clock)
@@ -280,6 +283,7 @@ class App:
         return await explain.explain(self._flow, body, "openai_chat", caller)
 
     def _gauges(self) -> dict[str, tuple[str, Callable[[], int]]]:
+        troubles = self._troubles
         return {
             "gateway_open_calls": ("Calls under way.", lambda: self._plane.open_calls),
             "gateway_connections": ("Clients' connections.", lambda: self._plane.connections),
@@ -290,6 +294,9 @@ class App:
             "gateway_journal_bytes": ("Size of the journal.", lambda: self._journal.total_bytes),
             "gateway_loop_lag_microseconds": ("Latest delay of the event loop.", lambda: self._stall.lag_us),
             "gateway_log_lines_lost": ("Log lines that could not be written.", log.lost),
+            "gateway_policy_failures": ("Routing policies that were wrong.", lambda: troubles.failed),
+            "gateway_policy_late": ("Routing policies that took too long.", lambda: troubles.late),
+            "gateway_policy_rests": ("Routing policies set aside for a minute.", lambda: troubles.rests),
         }
 
 

@@ -5,11 +5,10 @@ cannot be turned back or compared with anybody else's. It lives for one call and
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterator
 from hashlib import blake2b
+from itertools import islice
 from typing import Any, Final
-
-import orjson
 
 from gateway.content import Document, Purpose
 from gateway.contracts import Call
@@ -21,11 +20,17 @@ _BEFORE: Final = ("system", "instructions", "systemInstruction", "system_instruc
 
 _TURNS: Final = ("messages", "contents", "input")
 
-FIRST_TURNS: Final = 2
-"""A system message and the first words of the user, or those and the first answer."""
+_SET_UP: Final = ("system", "developer")
+"""Roles of turns that stand before the first words of the user."""
+
+FIRST_TURNS: Final = 8
+"""At the most; usually a system message and the first words of the user."""
 
 READ_BYTES: Final = 8192
-"""Of each part, the most that is digested; providers cache from some 4,000 bytes on."""
+"""Of each part, about the most that is digested; providers cache from some 4,000 bytes on."""
+
+READ_ITEMS: Final = 64
+"""Of each list and object, the most that is digested."""
 
 
 def of_prompt(call: Call) -> int | None:
@@ -39,7 +44,7 @@ def of_prompt(call: Call) -> int | None:
     if not isinstance(turns, list) or not turns:
         return None
     digest = blake2b(digest_size=8, key=_KEY)
-    for part in (*(tree.get(name) for name in _BEFORE), *turns[:FIRST_TURNS]):
+    for part in (*(tree.get(name) for name in _BEFORE), *_first_turns(turns)):
         digest.update(b"\0" + b"".join(_first_bytes(part)))
     return int.from_bytes(digest.digest(), "big")
 
@@ -49,16 +54,29 @@ def of_name(name: str) -> int:
     return int.from_bytes(blake2b(name.encode("utf-8"), digest_size=8).digest(), "big")
 
 
-def _first_bytes(part: Any) -> Iterable[bytes]:
+def _first_turns(turns: list[Any]) -> Iterator[Any]:
+    """Those up to the first of the user: they are the same in all calls of a conversation."""
+    for turn in turns[:FIRST_TURNS]:
+        yield turn
+        if not (isinstance(turn, dict) and turn.get("role") in _SET_UP):
+            return
+
+
+def _first_bytes(part: Any) -> Iterator[bytes]:
     """The beginning of a part, without writing out what would be cut off."""
-    if isinstance(part, str):
-        yield part[:READ_BYTES].encode("utf-8", "surrogatepass")
-    elif isinstance(part, dict):
-        for name in sorted(part)[:32]:
-            yield name.encode("utf-8", "surrogatepass")
-            yield from _first_bytes(part[name])
-    elif isinstance(part, list):
-        for one in part[:32]:
-            yield from _first_bytes(one)
-    else:
-        yield orjson.dumps(part, default=str)
+    waiting, left = [part], READ_BYTES
+    while waiting and left > 0:
+        one = waiting.pop()
+        if isinstance(one, str):
+            piece = one[:left].encode("utf-8", "surrogatepass")
+        elif isinstance(one, dict):
+            piece = b"{"
+            for name in reversed(list(islice(one, READ_ITEMS))):
+                waiting += (one[name], name)
+        elif isinstance(one, list):
+            piece = b"["
+            waiting += reversed(one[:READ_ITEMS])
+        else:
+            piece = repr(one).encode("ascii")
+        yield b"%d:" % len(piece) + piece
+        left -= len(piece)
