@@ -501,6 +501,8 @@ class Router(Protocol):
 class Learner(Protocol):
     """A router that also learns from outcomes: it is handed the table anew from time to time.
 
+    Cells name models as the router's own targets() do, where they are among them.
+
     learn() is called in a thread of its own while plan() goes on: it puts the new in place at once.
     """
 

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from gateway import config as configuration
-from gateway import log, plugins
+from gateway import log, outcomes, plugins
 from gateway import routes as routing
 from gateway.accounts.directory import Directory
 from gateway.accounts.vault import host_of
@@ -148,24 +148,28 @@ def build(config: Config, lasting: Lasting) -> Flow:
     )
 
 
-def learners(flow: Flow) -> list[Learner]:
-    """The routers that learn from outcomes, also those inside others."""
-    found: list[Learner] = []
+def learners(flow: Flow) -> list[Policy]:
+    """The policies whose routers learn from outcomes, also those inside others."""
+    found: list[Policy] = []
     waiting = list(flow.routes.values())
     while waiting:
         policy = waiting.pop()
         waiting += policy.parts.values()
-        learn: object = getattr(policy.router, "learn", None)
-        if callable(learn):
-            found.append(cast(Learner, policy.router))
+        if callable(getattr(policy.router, "learn", None)):
+            found.append(policy)
     return found
 
 
 def teach(flow: Flow, cells: Sequence[Cell]) -> None:
-    """Hand outcomes to all learners; one that raises keeps what it knew."""
-    for learner in learners(flow):
+    """Hand outcomes to all learners, by their own targets' names; one that raises keeps what it knew."""
+    for policy in learners(flow):
+        names = {
+            found[0].name: target
+            for target in policy.targets
+            if (found := flow.catalogue.resolve(target)) is not None
+        }
         try:
-            learner.learn(cells)
+            cast(Learner, policy.router).learn(outcomes.renamed(cells, names))
         except Exception as failure:  # a plugin's mistake costs what it would have learnt
             log.fact(
                 "route.unteachable", log.Level.WARNING, error=log.kind(failure), place=log.place(failure)

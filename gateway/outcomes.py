@@ -1,10 +1,10 @@
 """Outcomes on their way in: strict rows of names and numbers, from the admin API or a file, to the store."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.contracts import Outcome, Store
+from gateway.contracts import Cell, Outcome, Store
 from gateway.names import Slug, is_name
 from gateway.records import Record
 
@@ -67,6 +67,20 @@ def read_pairs(rows: Iterable[Any], source: Slug, batch: Slug, at_ms: int) -> li
         OutcomeError: see read_judgements().
     """
     return [one for place, row in enumerate(rows, 1) for one in _pair(row, place, source, batch, at_ms)]
+
+
+def renamed(cells: Iterable[Cell], names: Mapping[Slug, Slug]) -> list[Cell]:
+    """Cells by other names of their models; what then has one name is added up."""
+    sums: dict[tuple[Slug, Slug, Slug | None], tuple[int, int, int]] = {}
+    for cell in cells:
+        against = None if cell.against is None else names.get(cell.against, cell.against)
+        key = (cell.task, names.get(cell.model, cell.model), against)
+        count, total, squares = sums.get(key, (0, 0, 0))
+        sums[key] = (count + cell.count, total + cell.total, squares + cell.squares)
+    return [
+        Cell(task=task, model=model, against=against, count=count, total=total, squares=squares)
+        for (task, model, against), (count, total, squares) in sums.items()
+    ]
 
 
 async def take(store: Store, judgements: Sequence[Judgement], at_ms: int, key: Slug | None = None) -> Taken:

@@ -84,24 +84,14 @@ class Quality:
     def learn(self, cells: Sequence[Cell]) -> None:
         """Take over the outcomes. What follows from them is worked out here, not when a call waits."""
         known = {(cell.task, cell.model, cell.against): cell for cell in cells}
-        models: dict[Slug, set[Slug]] = {}
-        for cell in cells:
-            models.setdefault(cell.task, set()).update({cell.model, cell.against or cell.model})
         self._verdicts = {
             (task, requested, candidate): self._judge(known, task, requested, candidate)
-            for task, names in models.items()
-            for requested, candidate in self._pairs(task, names)
+            for task in {cell.task for cell in cells}
+            for requested in self._declared
+            for candidate in self._stand_ins(requested, task)
+            if (task, candidate, requested) in known
+            or ((task, candidate, None) in known and (task, requested, None) in known)
         }
-
-    def _pairs(self, task: Slug, names: Iterable[Slug]) -> Iterable[Pair]:
-        """The declared pairs of a task among the models that have outcomes, by the outcomes' names."""
-        for target in self._declared:
-            for requested in names:
-                if _is(requested, target):
-                    for stand_in in self._stand_ins(target, task):
-                        for candidate in names:
-                            if _is(candidate, stand_in):
-                                yield requested, candidate
 
     def verdicts(self) -> Sequence[Verdict]:
         """What the outcomes say of each declared pair and each task that has outcomes."""
@@ -137,9 +127,7 @@ class Quality:
             return False, UNSURE
         if self._config.evidence == "declared":
             return True, DECLARED
-        verdict = self._verdicts.get((labels.task, asked.name, candidate.name))
-        if verdict is None:
-            verdict = self._verdicts.get((labels.task, requested, name))
+        verdict = self._verdicts.get((labels.task, requested, name))
         if verdict is not None and verdict.moves:
             return True, TABLE
         return False, KEPT
@@ -214,11 +202,6 @@ def _cheaper(question: Question, names: Iterable[Slug], asked: Candidate) -> Ite
 
 def _sample(cell: Cell | None) -> Sample:
     return Sample(0, 0.0, 0.0) if cell is None else Sample(cell.count, cell.total / 1e3, cell.squares / 1e6)
-
-
-def _is(name: Slug, target: Slug) -> bool:
-    """Whether a name of the outcomes, provider/model or not, is that of a target."""
-    return name == target or name.endswith(f"/{target}")
 
 
 if TYPE_CHECKING:

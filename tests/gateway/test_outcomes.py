@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from gateway.contracts import Cell
 from gateway.names import Slug
-from gateway.outcomes import Judgement, OutcomeError, Taken, read_judgements, read_pairs, take
+from gateway.outcomes import Judgement, OutcomeError, Taken, read_judgements, read_pairs, renamed, take
 from gateway.store.memory import MemoryStore
 from tests.sample_records import a_record
 
@@ -64,6 +65,25 @@ async def test_a_judgement_is_stored_with_the_task_and_model_of_its_record() -> 
     assert await take(store, judged, 5) == Taken(added=1, known=2, unknown=2)
     cells = await store.outcomes.cells()
     assert {(cell.task, cell.model) for cell in cells} >= {("chat", "p/small"), ("other", "p/small")}
+
+
+def test_cells_of_one_model_by_two_names_are_added_up() -> None:
+    def cell(model: str, against: str | None = None) -> Cell:
+        return Cell(
+            task=Slug("chat"),
+            model=Slug(model),
+            against=Slug(against) if against else None,
+            count=1,
+            total=500,
+            squares=250_000,
+        )
+
+    names = {Slug("p/small"): Slug("small"), Slug("p/large"): Slug("large")}
+    found = renamed([cell("p/small", "p/large"), cell("small", "large"), cell("p/other")], names)
+    assert [(one.model, one.against, one.count, one.total, one.squares) for one in found] == [
+        ("small", "large", 2, 1000, 500_000),
+        ("p/other", None, 1, 500, 250_000),
+    ]
 
 
 def test_an_evaluation_by_verdict_is_one_outcome_a_row() -> None:

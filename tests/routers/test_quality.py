@@ -54,7 +54,7 @@ def router(cells: list[Cell] | None = None, **options: Any) -> Quality:
     return made
 
 
-def paired(model: str, count: int, well: int, task: str = "chat", against: str = "p/large") -> Cell:
+def paired(model: str, count: int, well: int, task: str = "chat", against: str = "large") -> Cell:
     return Cell(
         task=Slug(task),
         model=Slug(model),
@@ -86,7 +86,7 @@ KEPT = (("large",), "quality_kept")
 
 
 def test_without_a_declaration_nothing_moves() -> None:
-    assert asked(router([paired("p/small", 1000, 1000)], stand_ins={})) == (("large",), "quality_undeclared")
+    assert asked(router([paired("small", 1000, 1000)], stand_ins={})) == (("large",), "quality_undeclared")
 
 
 def test_without_outcomes_nothing_moves() -> None:
@@ -94,49 +94,44 @@ def test_without_outcomes_nothing_moves() -> None:
 
 
 def test_enough_good_outcomes_move_a_task() -> None:
-    policy = router([paired("p/small", 1000, 1000)])
+    policy = router([paired("small", 1000, 1000)])
     assert asked(policy) == (("small", "large"), "quality_table")
     other = replace(QUESTION, labels=replace(CHAT, task=Slug("writing")))
     assert asked(policy, other) == KEPT
 
 
-def test_outcomes_may_name_models_as_the_route_does() -> None:
-    cells = [paired("small", 1000, 1000, against="large")]
-    assert asked(router(cells)) == (("small", "large"), "quality_table")
-
-
 def test_the_floor_is_held_against_the_bound_and_not_against_the_mean() -> None:
-    assert asked(router([paired("p/small", 200, 200)])) == KEPT  # 0.1 ** (1 / 200) = 0.9886
-    assert asked(router([paired("p/small", 240, 240)]))[1] == "quality_table"  # 0.9905
-    assert asked(router([paired("p/small", 1000, 989)])) == KEPT
-    assert asked(router([paired("p/small", 1000, 950)], floor=0.9))[1] == "quality_table"
+    assert asked(router([paired("small", 200, 200)])) == KEPT  # 0.1 ** (1 / 200) = 0.9886
+    assert asked(router([paired("small", 240, 240)]))[1] == "quality_table"  # 0.9905
+    assert asked(router([paired("small", 1000, 989)])) == KEPT
+    assert asked(router([paired("small", 1000, 950)], floor=0.9))[1] == "quality_table"
 
 
 def test_few_outcomes_are_none() -> None:
-    assert asked(router([paired("p/small", 49, 49)], floor=0.5)) == KEPT
-    assert asked(router([paired("p/small", 50, 50)], floor=0.5))[1] == "quality_table"
+    assert asked(router([paired("small", 49, 49)], floor=0.5)) == KEPT
+    assert asked(router([paired("small", 50, 50)], floor=0.5))[1] == "quality_table"
 
 
 def test_scores_that_stand_alone_are_compared_by_their_means() -> None:
-    cells = [alone("p/large", 5000, 0.6), alone("p/small", 5000, 0.66), alone("p/tiny", 5000, 0.55)]
+    cells = [alone("large", 5000, 0.6), alone("small", 5000, 0.66), alone("tiny", 5000, 0.55)]
     policy = router(cells)
     assert asked(policy) == (("small", "large"), "quality_table")
     told = {(one.requested, one.candidate): one for one in policy.verdicts()}
-    assert set(told) == {("p/large", "p/small"), ("p/large", "p/tiny")}
-    assert told[Slug("p/large"), Slug("p/small")].kept == 1100
-    assert not told[Slug("p/large"), Slug("p/tiny")].moves
-    assert told[Slug("p/large"), Slug("p/tiny")].reason == "below_floor"
+    assert set(told) == {("large", "small"), ("large", "tiny")}
+    assert told[Slug("large"), Slug("small")].kept == 1100
+    assert not told[Slug("large"), Slug("tiny")].moves
+    assert told[Slug("large"), Slug("tiny")].reason == "below_floor"
 
 
 def test_both_kinds_of_proof_count_each_with_half_the_error() -> None:
-    apart = [alone("p/large", 60, 0.5), alone("p/small", 60, 0.5)]
-    assert asked(router([paired("p/small", 240, 240)]))[1] == "quality_table"
-    assert asked(router([paired("p/small", 240, 240), *apart])) == KEPT
-    assert asked(router([paired("p/small", 400, 400), *apart]))[1] == "quality_table"
+    apart = [alone("large", 60, 0.5), alone("small", 60, 0.5)]
+    assert asked(router([paired("small", 240, 240)]))[1] == "quality_table"
+    assert asked(router([paired("small", 240, 240), *apart])) == KEPT
+    assert asked(router([paired("small", 400, 400), *apart]))[1] == "quality_table"
 
 
 def test_the_cheapest_that_does_is_asked() -> None:
-    both = [paired("p/small", 1000, 1000), paired("p/tiny", 1000, 1000)]
+    both = [paired("small", 1000, 1000), paired("tiny", 1000, 1000)]
     assert asked(router(both)) == (("tiny", "large"), "quality_table")
     sick = replace(QUESTION, candidates={**POOL, Slug("tiny"): candidate("tiny", 1, healthy=False)})
     assert asked(router(both), sick) == (("small", "large"), "quality_table")
@@ -146,14 +141,14 @@ def test_the_cheapest_that_does_is_asked() -> None:
 
 def test_what_is_not_cheaper_stays_where_it_is() -> None:
     dear = {**POOL, Slug("small"): candidate("small", 100), Slug("tiny"): candidate("tiny", 200)}
-    cells = [paired("p/small", 1000, 1000), paired("p/tiny", 1000, 1000)]
+    cells = [paired("small", 1000, 1000), paired("tiny", 1000, 1000)]
     assert asked(router(cells), replace(QUESTION, candidates=dear)) == KEPT
     unpriced = {**POOL, Slug("large"): candidate("large", None)}
     assert asked(router(cells), replace(QUESTION, candidates=unpriced)) == KEPT
 
 
 def test_a_task_with_a_list_of_its_own_does_not_take_that_of_all() -> None:
-    policy = router([paired("p/small", 1000, 1000, task="code")])
+    policy = router([paired("small", 1000, 1000, task="code")])
     code = replace(QUESTION, labels=replace(CHAT, task=Slug("code")))
     assert asked(policy, code) == (("large",), "quality_undeclared")
     assert policy.verdicts() == []
@@ -163,7 +158,7 @@ def test_a_task_with_a_list_of_its_own_does_not_take_that_of_all() -> None:
     "labels", [Labels(), replace(CHAT, confidence=499), Labels(task=Slug("other"), confidence=1000)]
 )
 def test_a_task_that_is_not_sure_moves_nothing(labels: Labels) -> None:
-    policy = router([paired("p/small", 1000, 1000), paired("p/small", 1000, 1000, task="other")])
+    policy = router([paired("small", 1000, 1000), paired("small", 1000, 1000, task="other")])
     assert asked(policy, replace(QUESTION, labels=labels)) == (("large",), "quality_unsure")
 
 
@@ -182,7 +177,7 @@ def test_a_declaration_can_be_taken_for_proof() -> None:
 
 
 def test_each_new_table_replaces_the_one_before() -> None:
-    policy = router([paired("p/small", 1000, 1000)])
+    policy = router([paired("small", 1000, 1000)])
     assert policy.verdicts()[0].moves
     policy.learn([])
     assert asked(policy) == KEPT
@@ -190,11 +185,11 @@ def test_each_new_table_replaces_the_one_before() -> None:
 
 
 def test_few_outcomes_are_told_as_such() -> None:
-    (verdict,) = router([paired("p/small", 3, 3)]).verdicts()
+    (verdict,) = router([paired("small", 3, 3)]).verdicts()
     assert (verdict.count, verdict.kept, verdict.bound, verdict.reason) == (3, None, 0, "few_outcomes")
 
 
-def fitted(path: Path, requested: str = "p/large", threshold: int = 900) -> str:
+def fitted(path: Path, requested: str = "large", threshold: int = 900) -> str:
     model = Model(
         key=b"k",
         weights=[0.0] * WIDTH,
@@ -205,7 +200,7 @@ def fitted(path: Path, requested: str = "p/large", threshold: int = 900) -> str:
     )
     one = Fitted(
         requested=Slug(requested),
-        candidate=Slug("p/small"),
+        candidate=Slug("small"),
         model=model,
         curve=Curve(0.0, 1.0),
         threshold=threshold,
@@ -216,8 +211,8 @@ def fitted(path: Path, requested: str = "p/large", threshold: int = 900) -> str:
 
 
 def test_a_fitted_score_decides_in_place_of_the_table(tmp_path: Path) -> None:
-    policy = router([paired("p/small", 1000, 1000)], fitted=fitted(tmp_path / "fitted.json"))
-    name = score_name(Slug("p/large"), Slug("p/small"))
+    policy = router([paired("small", 1000, 1000)], fitted=fitted(tmp_path / "fitted.json"))
+    name = score_name(Slug("large"), Slug("small"))
     high = replace(QUESTION, labels=replace(Labels(), scores={name: 900}))
     assert asked(policy, high) == (("small", "large"), "quality_prompt")
     low = replace(QUESTION, labels=replace(CHAT, scores={name: 899}))
