@@ -22,7 +22,7 @@ from gateway.clock import SystemClock
 from gateway.config import Config, ConfigError
 from gateway.content import Secret
 from gateway.contracts import Call, Caller, Store, StoreError
-from gateway.edge.server import DataPlane
+from gateway.edge.server import DataPlane, PostHook
 from gateway.edge.transport import Transport
 from gateway.exchange import Exchange
 from gateway.hardening import harden
@@ -124,8 +124,9 @@ class App:
             troubles=self._troubles,
         )
         self._flow = flow.build(config, self._lasting)
-        own = Own(self._directory, self._ledger, self.store.records, self._clock)
+        own = Own(self._directory, self._ledger, self.store, self._clock)
         self._hooks = {"/v1/me": own.me, "/v1/usage": own.usage}
+        self._posts = {"/v1/outcomes": own.outcomes}
         self._plane = DataPlane(
             self._serve, wiring.edge_limits(config), self._clock, self, config.records.feature_headers
         )
@@ -227,6 +228,11 @@ class App:
     def ready(self) -> bool:
         """Whether calls can be served."""
         return self._ready and not self._journal.refuses
+
+    @property
+    def posts(self) -> Mapping[str, PostHook]:
+        """POST paths of the data plane that are no calls."""
+        return self._posts
 
     @property
     def hooks(self) -> Mapping[str, Callable[[Exchange], Awaitable[None]]]:

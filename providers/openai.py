@@ -73,7 +73,7 @@ def chosen(dialects: tuple[str, ...]) -> frozenset[Slug]:
         ValueError: one of them is not OpenAI's.
     """
     if not SPEAKS.issuperset(dialects):
-        raise ValueError(f"dialects: known are {', '.join(sorted(SPEAKS))}")
+        raise ValueError("dialects: known are " + ", ".join(sorted(SPEAKS)))
     return frozenset(Slug(name) for name in dialects) or SPEAKS
 
 

@@ -39,6 +39,7 @@ OPENS = {
         "gateway/dialects/openai_responses.py": "",
         "gateway/dialects/openai_speech.py": "",
         "gateway/dialects/openai_transcription.py": "",
+        "gateway/stages/own.py": "outcomes are read: names and numbers, and nothing else is accepted",
         "gateway/stream/json_body.py": "",
     },
     Purpose.CLASSIFY: {
@@ -87,6 +88,7 @@ OPENS = {
         "gateway/watch/access_log.py": "an address is shortened before it is written",
     },
     Purpose.TRANSLATE: {
+        "gateway/translation/bridge.py": "a provider's error answer is told in the caller's dialect",
         "gateway/translation/anthropic_messages_read.py": "",
         "gateway/translation/gemini_generate_ask.py": "",
         "gateway/translation/openai_chat_ask.py": "",
@@ -170,6 +172,7 @@ PROGRAM = {
     "gateway/exchange.py": {"name", "name.removeprefix('_')"},
     "gateway/log.py": {"name"},
     "gateway/records.py": {"name"},
+    "gateway/sdk.py": {"field"},
     "gateway/usage.py": {"name", "_wrong(values)"},
 }
 """Errors of the program that name a type or a field of ours: the only thing in their braces."""
@@ -194,6 +197,7 @@ NAMED_ON_THE_WAY = {
     ("gateway/upstreams/policy.py", "name"): "a target that a router chose; it has seen no content",
     ("gateway/stages/route.py", "call.model"): "only where it is the name of a configured route",
     ("gateway/upstreams/policy.py", "f'{asked.reason}/{first.reason}'[:MAX_LENGTH]"): "two names",
+    ("providers/openai.py", "name"): "a dialect's name, of a fixed list",
     ("gateway/upstreams/catalogue.py", "asked"): "only where the configuration or the price book knows it",
     ("gateway/upstreams/catalogue.py", "f'{loaded.name}/{UNKNOWN}'"): "",
     ("gateway/upstreams/catalogue.py", "public"): "a name of the price book",

@@ -70,8 +70,7 @@ class Request:
         if endpoint.kind is PathKind.MODELS:
             model = endpoint.path_model or ""
             return Call(dialect=endpoint.dialect, kind=endpoint.kind, model=model, stream=False, body=EMPTY)
-        _check_type(head, endpoint.kind)
-        body = Content(await self.connection.read_body(self.message, self.payload, head.expect != ""))
+        body = await self.body(endpoint.kind)
         call = self._dialect.read_call(
             Envelope(
                 kind=endpoint.kind,
@@ -85,6 +84,16 @@ class Request:
             )
         )
         return call if head.tags is NO_TAGS else replace(call, tags=head.tags)
+
+    async def body(self, kind: PathKind = PathKind.OTHER) -> Content:
+        """The request's body, within the limits of size and time.
+
+        Raises:
+            CallerError: unsupported_media_type, body_too_large, request_timeout.
+            ClientGone: the connection was lost.
+        """
+        _check_type(self.head, kind)
+        return Content(await self.connection.read_body(self.message, self.payload, self.head.expect != ""))
 
 
 def unacceptable(message: RawRequestMessage, head: Head, path: str) -> str | None:

@@ -61,6 +61,9 @@ class Pipeline(Protocol):
 
 Hook = Callable[[Exchange], Awaitable[None]]
 
+PostHook = Callable[[Exchange, Callable[[], Awaitable[Content]]], Awaitable[None]]
+"""The second argument reads the body, once the key is known."""
+
 
 class LocalAnswers(Protocol):
     """What the data plane answers besides calls."""
@@ -75,6 +78,11 @@ class LocalAnswers(Protocol):
 
         The query's pairs are at exchange.read.query.
         """
+        ...
+
+    @property
+    def posts(self) -> Mapping[str, PostHook]:
+        """POST paths with handlers of their own, such as /v1/outcomes. A path is in one of the two."""
         ...
 
 
@@ -271,6 +279,10 @@ class DataPlane:
         if hook is not None:
             await self._local_call(hook, request, sink)
             return
+        post = self._local.posts.get(path)
+        if post is not None:
+            await self._local_call(lambda exchange: post(exchange, request.body), request, sink, "POST")
+            return
         endpoint = dialects.find(path, request.head.fields)
         if endpoint is None:
             await self._refuse(sink, _error("unknown_path"), _guess(path, request.head.fields))
@@ -290,11 +302,11 @@ class DataPlane:
             await self._pipeline(exchange, request)
             await self._conclude(sink, exchange, dialect)
 
-    async def _local_call(self, hook: Hook, request: Request, sink: ClientSink) -> None:
+    async def _local_call(self, hook: Hook, request: Request, sink: ClientSink, method: str = "GET") -> None:
         dialect = _guess(request.path, request.head.fields)
         error = request.head.conflict or request.head.fault
-        if request.message.method not in ("GET", "HEAD"):
-            error = _method_error(sink, "GET")
+        if request.message.method != method and not (method == "GET" and request.message.method == "HEAD"):
+            error = _method_error(sink, method)
         if error is not None:
             await self._refuse(sink, error, dialect)
             return

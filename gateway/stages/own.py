@@ -1,14 +1,16 @@
-"""Answers for the caller's own key: /v1/me and /v1/usage. Nothing of anybody else is in them."""
+"""Answers for the caller's own key: /v1/me, /v1/usage, /v1/outcomes. Nothing of anybody else is in them."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
 
+from gateway import outcomes
 from gateway.accounts.directory import Directory
 from gateway.clock import Clock
-from gateway.content import Purpose
-from gateway.contracts import Caller, RecordStore, Span, StoreError
-from gateway.errors import NotAllowed, OurError
+from gateway.content import Content, Purpose
+from gateway.contracts import Caller, Span, Store, StoreError
+from gateway.errors import CallerError, GatewayError, NotAllowed, OurError
 from gateway.exchange import Exchange
 from gateway.ledger.charges import dollars
 from gateway.ledger.ledger import Ledger
@@ -21,10 +23,10 @@ DAYS = 30
 class Own:
     """What a key may know of itself."""
 
-    def __init__(self, directory: Directory, ledger: Ledger, records: RecordStore, clock: Clock) -> None:
+    def __init__(self, directory: Directory, ledger: Ledger, store: Store, clock: Clock) -> None:
         self._directory = directory
         self._ledger = ledger
-        self._records = records
+        self._store = store
         self._clock = clock
 
     async def me(self, exchange: Exchange) -> None:
@@ -55,13 +57,36 @@ class Own:
         now = self._clock.now_us()
         span = Span(since_us=now - DAYS * DAY_US, until_us=now + DAY_US, key_id=caller.key_id)
         try:
-            rows = await self._records.sums(span, ["model_routed"])
+            rows = await self._store.records.sums(span, ["model_routed"])
         except StoreError:
             exchange.error = OurError("unavailable")
             return
         for row in rows:
             row["cost_usd"] = dollars(row["cost_nanos"])
         await _answer(exchange, {"days": DAYS, "rows": rows})
+
+    async def outcomes(self, exchange: Exchange, read: Callable[[], Awaitable[Content]]) -> None:
+        """Take in how well calls of the key were served. Calls of other keys are told as unknown."""
+        caller = self._caller(exchange)
+        if caller is None:
+            return
+        try:
+            rows = orjson.loads((await read()).open(Purpose.READ))
+            judgements = outcomes.read_judgements(rows) if isinstance(rows, list) else []
+            if not 0 < len(judgements) <= outcomes.MOST_ROWS:
+                raise CallerError("bad_request", about="rows")
+            now_ms = self._clock.now_us() // 1000
+            taken = await outcomes.take(self._store, judgements, now_ms, caller.key_id)
+        except GatewayError as error:
+            exchange.error = error
+        except outcomes.OutcomeError as wrong:
+            exchange.error = CallerError("bad_request", about=wrong.field)
+        except orjson.JSONDecodeError:
+            exchange.error = CallerError("bad_request", about="body")
+        except StoreError:
+            exchange.error = OurError("unavailable")
+        else:
+            await _answer(exchange, {"added": taken.added, "known": taken.known, "unknown": taken.unknown})
 
     def _caller(self, exchange: Exchange) -> Caller | None:
         presented = exchange.presented

@@ -11,7 +11,7 @@ from gateway.clock import SystemClock
 from gateway.content import Purpose
 from gateway.contracts import Call, Headers
 from gateway.edge.limits import EdgeLimits
-from gateway.edge.server import DataPlane
+from gateway.edge.server import DataPlane, PostHook
 from gateway.errors import CallerError, ClientGone, GatewayError, NotAllowed, OurError
 from gateway.exchange import Exchange
 
@@ -93,6 +93,10 @@ class StubLocal:
 
     def ready(self) -> bool:
         return self.good
+
+    @property
+    def posts(self) -> Mapping[str, PostHook]:
+        return {}
 
     @property
     def hooks(self) -> Mapping[str, Callable[[Exchange], Awaitable[None]]]:
