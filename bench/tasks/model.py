@@ -42,25 +42,28 @@ class Settings:
     sources: Mapping[str, float]
     powers: Mapping[str, float]
     gains: Mapping[str, float]
-    least_rows: int = 3
+    least_rows: int = 4
     least_sources: int = 1
-    penalty: float = 1.0
+    penalty: float = 5.0
     bare: float = 0.5
     soft: float = 0.3
     long: float = 0.3
     balance: float = 0.3
-    rounds: int = 50
+    rounds: int = 40
 
 
 SETTINGS = Settings(
     sources={
-        "p3": 0.1, "gpteacher": 0.3, "gsm8k": 0.3, "humaneval": 0.3, "bbh": 0.3, "debugbench": 0.3,
+        "p3": 0.25, "gpteacher": 0.3, "gsm8k": 0.4, "humaneval": 0.4, "bbh": 0.4, "debugbench": 0.4,
         "mt_bench_101": 0.4,
     },
     powers={
         "word": 0.5, "pair": 0.5, "head": 0.25, "headpair": 0.25, "tail": 0.25, "system": 0.5, "earlier": 0.5,
     },
-    gains={},
+    gains={
+        "word": 4, "pair": 4, "head": 0.8, "headpair": 0.45, "start": 0.45, "tail": 0.7, "mean": 0.9,
+        "meanpair": 0.3, "meanstart": 0.4, "shape": 0.3,
+    },
 )  # fmt: skip
 
 BARE = frozenset({"mean", "meanpair", "meanstart", "meantail", "shape"})

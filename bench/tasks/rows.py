@@ -26,7 +26,7 @@ LABELS = (
 SHINGLE = 4
 ALIKE = 0.4
 
-SAMPLE = {"p3": 0.3, "gpteacher": 0.4, "gsm8k": 0.5, "bbh": 0.5, "humaneval": 0.5, "debugbench": 0.5}
+SAMPLE = {"p3": 0.12, "gpteacher": 0.2, "gsm8k": 0.3, "bbh": 0.3, "humaneval": 0.3, "debugbench": 0.3}
 """The share of rows that is taken of large sources made by a template or by a machine."""
 
 

@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--version", default="tasks-1")
     parser.add_argument("--date", default="2026-11-21")
-    parser.add_argument("--threshold", type=float, default=0.2, help='below it the label is "other"')
+    parser.add_argument("--threshold", type=float, default=0.15, help='below it the label is "other"')
     parser.add_argument("--temperature", type=float, help="default: measured by leaving sources out")
     parser.add_argument("--floor", type=float, default=FLOOR)
     parser.add_argument("--no-own", action="store_true", help="without prompts/ and labels/ of this folder")

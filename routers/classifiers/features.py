@@ -26,6 +26,7 @@ SINGLE: Final = frozenset({"word", "head", "mean", "shape"})
 HEAD_TOKENS: Final = 16
 EDGE_TOKENS: Final = 40
 TAIL_TOKENS: Final = 24
+LINE: Final = 200
 _SIGN_HEAD: Final = 160
 _SIGN_TAIL: Final = 60
 
@@ -35,11 +36,11 @@ _TOKEN: Final = re.compile(rf"[^\W\d_{_ASIAN}][^{_STOPS}{_ASIAN}]*(?:\+\+|#)?|\d
 _HAS_ASIAN: Final = re.compile(f"[{_ASIAN}]")
 _OPTION: Final = re.compile(r"(?:^|\n)\s{0,4}\(?[A-Da-d][).:]\s")
 _BULLET: Final = re.compile(r"\n\s{0,8}(?:[-*•]|\d{1,2}[.)])\s")
-_CODE: Final = re.compile(
-    r"```|[;{}]\s*\n|\bdef \w|\bclass \w+[:{(]|\breturn |#include|=>|\bimport \w|</\w|\bSELECT |\w\(\)|\w\.\w+\("
-)
+_CODE: Final = (
+    "```", ";\n", "{\n", "}", "def ", "class ", "return ", "#include", "=>", "import ", "</", "select ", "()",
+    "==", "self.", "const ", "function", "void ", "print", "->", "//", "&&", "[0]", "\n    ", "\t", "error:",
+)  # fmt: skip
 _SYMBOLS: Final = re.compile(r"[=+*/^√∑∫≤≥π∈∀∃\\]")
-_DIGITS: Final = re.compile(r"\d+")
 
 _MARKS: Final = (
     ("?", "asks"), ("？", "asks"), ("\n\n", "blank"), ('"', "quote"), ("“", "quote"), ("「", "quote"),
@@ -88,7 +89,7 @@ def features(prompt: Prompt) -> list[Collection[Hashable]]:
     tokens = _TOKEN.findall(text)
     head = tokens[:HEAD_TOKENS]
     tail = tokens[-TAIL_TOKENS:] if len(tokens) > TAIL_TOKENS else []
-    asian = _HAS_ASIAN.search(text) is not None
+    asian = not text.isascii() and _HAS_ASIAN.search(text) is not None
     front, back = _meanings(text, tokens, asian)
     size = _bucket(prompt.length)
     return [
@@ -105,11 +106,12 @@ def features(prompt: Prompt) -> list[Collection[Hashable]]:
             ("firsts", *front[:2]),
             ("sized", size, *front[:1]),
             ("edges", *front[:1], *back[-1:]),
+            *_lines(text, asian),
         ],
         {*zip(back, strict=True), *pairwise(back)},
         _system(prompt),
         _earlier(prompt),
-        _shape(prompt, text, tokens, size),
+        _shape(prompt, text, tokens, size, front),
     ]
 
 
@@ -121,6 +123,20 @@ def _meanings(text: str, tokens: list[str], asian: bool) -> tuple[list[str], lis
         front += signs(text[:_SIGN_HEAD])
         back += signs(text[-_SIGN_TAIL:]) if len(text) > _SIGN_HEAD else []
     return front, back
+
+
+def _lines(text: str, asian: bool) -> set[tuple[str, str]]:
+    """What the words of the first line mean, and those of the last: often only one of them is a task."""
+    if "\n" not in text:
+        return set()
+    found = set()
+    ends = (("line", text.partition("\n")[0][:LINE]), ("lastline", text.rpartition("\n")[2][-LINE:]))
+    for name, line in ends:
+        told = meanings(_TOKEN.findall(line))
+        if asian:
+            told += signs(line[:_SIGN_TAIL])
+        found |= {(name, one) for one in told}
+    return found
 
 
 def meanings(tokens: Sequence[str]) -> list[str]:
@@ -181,7 +197,7 @@ def _bucket(length: int) -> str:
     return str(max(length, 1).bit_length())
 
 
-def _shape(prompt: Prompt, text: str, tokens: list[str], size: str) -> list[str]:
+def _shape(prompt: Prompt, text: str, tokens: list[str], size: str, front: list[str]) -> list[str]:
     """What is seen from afar: lengths, lines, code, numbers, scripts, question marks."""
     lines = text.count("\n")
     total = len(text) or 1
@@ -190,13 +206,17 @@ def _shape(prompt: Prompt, text: str, tokens: list[str], size: str) -> list[str]
         "size" + size,
         "lines" + str(min(lines.bit_length(), 7)),
         "turns" + str(min(prompt.turns, 5)),
-        "digits" + str(min(len(_DIGITS.findall(text)).bit_length(), 6)),
+        "digits" + str(min(sum(map(str.isdecimal, tokens)).bit_length(), 6)),
         "symbols" + str(min(len(_SYMBOLS.findall(text)) * 100 // total, 8)),
-        "code" + str(min(len(_CODE.findall(text)).bit_length(), 5)),
+        "code" + str(min(sum(mark in text for mark in _CODE), 9)),
+        "joined" + str(min(text.count("_").bit_length(), 5)),
+        "slashes" + str(min(text.count("/").bit_length(), 4)),
         "first" + str(min(len(text.partition("\n")[0]) // 40, 9)),
+        "means" + str(min(len(set(front)), 8)),
         "words" + str(min(len(tokens) // 4, 9)),
     ]
-    found += [name for name, pattern in _SCRIPTS if pattern.search(text)]
+    if not text.isascii():
+        found += [name for name, pattern in _SCRIPTS if pattern.search(text)]
     last = text[-1:]
     found.append("ends" + (last if not last.isalnum() else "0" if last.isdigit() else "a"))
     found += [name for mark, name in _MARKS if mark in text]

@@ -99,6 +99,17 @@ WORDS: Final[dict[str, str]] = {
         verbesser* korrigier* reescrib* reformul* parafrase* mejora* corrige* edita* réécri* reformul* amélior*
         paraphras* corrige* reescrev* melhor* parafras* revise أعد_كتابة أعد_صياغة حسن صياغة पुनर्लेखन
         सुधारें बेहतर दोबारा riscriv* herschrijf""",
+    "turn": """turn transform change convert reformat format capitalize condense shorten expand elaborate adapt modify
+        replace remove add adjust convert_this into преврат* преобраз* измени* сократи* замени* добавь wandle*
+        verwandle* änder* kürze* ersetze* ändere convierte cambia acorta transforma* reemplaza amplía change
+        transforme* remplace* raccourci* convertis ajoute mude troque encurte substitua converta غير حول اختصر
+        बदलो बदलें बदलिए cambia trasforma""",
+    "previous": """previous previously last_response your_response your_answer that_explanation this_explanation
+        that_response your_explanation last_answer your_previous the_previous that_list that_answer
+        those_points earlier again предыдущ* прошл* vorherig* letzte* anterior último précédent* dernière
+        السابق السابقة पिछले पिछला""",
+    "opinion": """opinion think thoughts believe view views perspective feel_about agree prefer мнени* думаешь считаешь
+        meinung denkst findest opinas opinión piensas penses avis opinião acha pensa رأيك राय""",
     "style": """formal informal professional concise shorter longer simpler clearer polite friendly tone style grammar
         grammatical spelling grammatically fluent casual persuasive engaging wording readable active_voice
         passive_voice формальн* официальн* вежлив* стил* грамматик* короче förmlich* höflich* kürzer stil
@@ -219,7 +230,7 @@ WORDS: Final[dict[str, str]] = {
 
 SIGNS: Final[dict[str, str]] = {
     "write": "写一篇 写一 写个 写出 写 撰写 编写 创作 书写 拟 起草 書いて 書き 作文 執筆 써줘 작성 써",
-    "make": "生成 创建 制作 做一 产生 制定 编 作って 作成 生成して 考えて 만들어 생성",
+    "make": "创造 生成 创建 制作 做一 产生 制定 编 作って 作成 生成して 考えて 만들어 생성",
     "build": "实现 设计 开发 构建 実装 設計 開発 구현 설계",
     "continue": "续写 接着 继续 补全 完成 続き 계속",
     "story": "故事 小说 童话 剧本 寓言 情节 场景 物語 小説 シーン 이야기 소설",
@@ -236,9 +247,12 @@ SIGNS: Final[dict[str, str]] = {
     "summarize": "总结 概括 摘要 归纳 概述 大意 主要内容 提炼 中心思想 要約 まとめて 要点 概要 요약",
     "translate": "翻译 译成 译为 翻成 英译 翻訳 訳して 번역",
     "tongue": "英文 英语 中文 汉语 日语 日文 法语 法文 德语 西班牙语 俄语 韩语 英語 日本語 中国語 フランス語 ドイツ語 영어 한국어",
-    "rewrite": "改写 重写 润色 修改 改成 改为 改编 重新表达 替换 转化为 改进 重述 書き換え 書き直 言い換え 推敲 校正 添削 다시 고쳐",
-    "style": "正式 简洁 口语 书面 语气 语法 通顺 礼貌 同义 反义 主动 被动 丁寧 敬語 簡潔 文法 カジュアル 공손",
-    "classify": "分类 归类 判断 判定 识别 属于 标注 区分 分類 判定して 判別 분류",
+    "rewrite": "编辑 改写 重写 润色 修改 改成 改为 改编 重新表达 替换 转化为 改进 重述 書き換え 書き直 言い換え 推敲 校正 添削 다시 고쳐",
+    "turn": "加入 扩展 变成 转换成 转换为 改为 换成 变为 缩短 扩写 缩写 替换 纠正 改正 修正 删除 添加 増や 短く 変えて 直して 바꿔",
+    "previous": "上面的回答 你的回答 刚才 之前 上一 さっき 先ほど 前の回答",
+    "opinion": "看法 意见 你认为 你觉得 观点 如何看待 どう思 意見",
+    "style": "可读性 简明 生动 正式 简洁 口语 书面 语气 语法 通顺 礼貌 同义 反义 主动 被动 丁寧 敬語 簡潔 文法 カジュアル 공손",
+    "classify": "分为 分组 分类 归类 判断 判定 识别 属于 标注 区分 分類 判定して 判別 분류",
     "category": "类别 情感 积极 消极 正面 负面 中性 类型 情绪 主题 以下类别 カテゴリ 感情 肯定 否定 ポジティブ ネガティブ 긍정 부정",
     "extract": "提取 抽取 找出 列出文中 摘录 抽出 取り出 抜き出 추출",
     "find": "查找 指出 标出 哪些 找到 包含 特定して 見つけ 찾아",
