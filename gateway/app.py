@@ -34,9 +34,11 @@ from gateway.names import Slug
 from gateway.records import PathKind
 from gateway.stages.own import Own
 from gateway.tasks import Tasks
+from gateway.upstreams import standings
+from gateway.upstreams.health import Health
 from gateway.upstreams.policy import Troubles
 from gateway.watch.exposition import Exposition
-from gateway.watch.metrics import Metrics
+from gateway.watch.metrics import Gauges, Metrics
 from gateway.watch.stall import StallWatch
 
 GARBAGE = 10_000
@@ -108,6 +110,7 @@ class App:
         )
         await self._writer.start()
         await self._ledger.read(self.store.records.spent)
+        self._targets = Health(self._clock)
         self._exposition = Exposition(Path(config.metrics.folder), self._worker)
         self._metrics = Metrics(self._gauges(), self._exposition.before())
         self._access = wiring.access_log(config, self._worker)
@@ -121,6 +124,7 @@ class App:
             observers=(self._metrics,),
             exit=self._transport,
             stored=self._vault.credentials,
+            health=self._targets,
             troubles=self._troubles,
         )
         self._flow = flow.build(config, self._lasting)
@@ -276,6 +280,7 @@ class App:
             metrics=lambda: self._exposition.page(self._metrics),
             ready=self.ready,
             explain=self._explain,
+            targets=lambda: standings.rows(self._targets),
             configuration=lambda: wiring.shown(self._config),
             token=opening.admin_token(self._config),
         )
@@ -288,9 +293,10 @@ class App:
         caller = Caller(key_id=Slug("admin"), key_name=Slug("admin"))
         return await explain.explain(self._flow, body, "openai_chat", caller)
 
-    def _gauges(self) -> dict[str, tuple[str, Callable[[], int]]]:
+    def _gauges(self) -> Gauges:
         troubles = self._troubles
         return {
+            **standings.gauges(self._targets),
             "gateway_open_calls": ("Calls under way.", lambda: self._plane.open_calls),
             "gateway_connections": ("Clients' connections.", lambda: self._plane.connections),
             "gateway_held_nanodollars": ("Money set aside for calls under way.", lambda: self._ledger.held),

@@ -33,6 +33,7 @@ class Services:
     metrics: Callable[[], str]
     ready: Callable[[], bool]
     explain: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+    targets: Callable[[], list[dict[str, Any]]] = list
     configuration: Callable[[], dict[str, Any]]
     token: Secret
 
@@ -54,6 +55,7 @@ class AdminApi:
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/admin/usage", self._usage)
         app.router.add_get("/admin/keys", self._keys)
+        app.router.add_get("/admin/health", self._targets)
         app.router.add_get("/admin/config", self._config)
         app.router.add_post("/admin/explain", self._explain)
         app.router.add_post("/admin/outcomes", self._outcomes)
@@ -106,6 +108,10 @@ class AdminApi:
             if number % AT_ONCE == 0:
                 await asyncio.sleep(0)
         return _json({"keys": keys})
+
+    async def _targets(self, request: web.Request) -> web.Response:
+        """Which targets this process sets aside; other workers have breakers of their own."""
+        return _json({"targets": self._services.targets()})
 
     async def _config(self, request: web.Request) -> web.Response:
         return _json(self._services.configuration())

@@ -74,7 +74,7 @@ class Loaded:
     @property
     def answers_itself(self) -> bool:
         """Whether it needs no network."""
-        return self.exit is self.provider
+        return callable(getattr(self.provider, "open", None))
 
 
 class Pool:

@@ -5,6 +5,7 @@ Source: Prometheus text exposition format 0.0.4.
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Final
 
 import orjson
@@ -24,6 +25,12 @@ SAVED: Final = ("routing", "downgrade", "cache")
 
 Key = tuple[str, tuple[tuple[str, str], ...]]
 """Metric and labels."""
+
+Values = Mapping[tuple[tuple[str, str], ...], int]
+"""Labels → value, of a gauge that has labels."""
+
+Gauges = Mapping[str, tuple[str, Callable[[], int | Values]]]
+"""Name → (help, function that tells the value now, or a value for each set of labels)."""
 
 Series = dict[Key, int]
 """(metric, labels) → value: what a process tells the one that is scraped."""
@@ -48,13 +55,13 @@ class Metrics:
     """Sees Records and counts. Gauges are asked for when the page is made.
 
     Args:
-        gauges: name → (help, function that tells the value now).
+        gauges: asked when the page is made; of one with labels the first MAX_SERIES are shown.
         before: the counters of the process whose place this one takes, so that none goes back.
     """
 
     def __init__(
         self,
-        gauges: Mapping[str, tuple[str, Callable[[], int]]] | None = None,
+        gauges: Gauges | None = None,
         before: Series | None = None,
     ) -> None:
         self.gauges = dict(gauges or {})
@@ -102,7 +109,12 @@ class Metrics:
     def series(self) -> Series:
         """All counters, gauges included: numbers and names."""
         self._gather()
-        return self._series | {(name, ()): read() for name, (_, read) in self.gauges.items()}
+        found: Series = {}
+        for name, (_, read) in self.gauges.items():
+            value = read()
+            labelled = {(): value} if isinstance(value, int) else value
+            found |= {(name, labels): one for labels, one in islice(labelled.items(), MAX_SERIES)}
+        return self._series | found
 
     def _gather(self) -> None:
         """Add what was counted since the last time to the series. Their keys are dear, so calls have none."""

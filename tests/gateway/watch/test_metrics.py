@@ -166,3 +166,11 @@ def test_a_process_killed_before_it_left_anything_leaves_no_lock(tmp_path: Path)
     left = sorted(path.name.partition("-")[2][:1] + path.suffix for path in tmp_path.iterdir())
     assert left == ["0.lock", "1.lock"]
     alive.close({})
+
+
+def test_a_gauge_with_labels_has_a_line_for_each_and_not_too_many() -> None:
+    values = {(("target", f"p/m{number}"),): number for number in range(MAX_SERIES + 5)}
+    one = Metrics({"gateway_target_calls": ("Calls under way at a target.", lambda: values)})
+    shown = page(one)
+    assert 'gateway_target_calls{target="p/m7"} 7' in shown
+    assert shown.count("gateway_target_calls{") == MAX_SERIES
