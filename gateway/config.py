@@ -10,7 +10,7 @@ import re
 import tomllib
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -412,7 +412,7 @@ def parse_options(kind: type, table: dict[str, Any], place: str) -> Any:
     try:
         options = TypeAdapter(kind).validate_python({key: table[key] for key in table if key in known})
     except ValidationError as error:
-        problems += [f"{place}.{_problem(one)}" for one in error.errors(include_input=False)]
+        problems += [f"{place}.{_problem(one, kind)}" for one in error.errors(include_input=False)]
     if problems:
         raise ConfigError(problems)
     return options
@@ -423,15 +423,27 @@ def plugin_keys(table: BaseModel) -> dict[str, Any]:
     return dict(table.model_extra or {})
 
 
-def _problem(error: Any) -> str:
+def _problem(error: Any, kind: type | None = None) -> str:
     path = [str(part) for part in error["loc"] if part not in ("[key]", "SecretRef", "LiteralSecret")]
     where = ".".join(path) or "(top)"
     if error["type"] == "extra_forbidden":
         return f"{where}: unknown key.{_meant(path[-1], _known(path[:-1]))}"
+    if error["type"] == "unexpected_keyword_argument":
+        return f"{where}: unknown key.{_meant(path[-1], _fields(kind, error['loc'][:-1]))}"
     if error["type"] == "missing":
         return f"{where}: is missing."
     text = str(error["msg"]).removeprefix("Value error, ")
     return f"{where}: {text[:1].lower()}{text[1:]}."
+
+
+def _fields(kind: Any, path: tuple[int | str, ...]) -> list[str]:
+    """The keys of a dataclass inside a plugin's Config."""
+    for part in path:
+        if isinstance(part, int):
+            kind = next(iter(get_args(kind)), None)
+        elif is_dataclass(kind):
+            kind = next((field.type for field in fields(kind) if field.name == part), None)
+    return [field.name for field in fields(kind)] if is_dataclass(kind) else []
 
 
 def _known(path: list[str]) -> list[str]:
