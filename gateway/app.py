@@ -37,6 +37,7 @@ from gateway.tasks import Tasks
 from gateway.upstreams import standings
 from gateway.upstreams.health import Health
 from gateway.upstreams.policy import Troubles
+from gateway.upstreams.trials import Trials
 from gateway.watch.exposition import Exposition
 from gateway.watch.metrics import Gauges, Metrics
 from gateway.watch.stall import StallWatch
@@ -109,6 +110,7 @@ class App:
             queue_limit=config.records.queue,
         )
         await self._writer.start()
+        self._trials = Trials(self.store.records)
         await self._ledger.read(self.store.records.spent)
         self._targets = Health(self._clock)
         self._exposition = Exposition(Path(config.metrics.folder), self._worker)
@@ -128,6 +130,7 @@ class App:
             troubles=self._troubles,
         )
         self._flow = flow.build(config, self._lasting)
+        await self.look_at_trials(self._flow)
         own = Own(self._directory, self._ledger, self.store, self._clock)
         self._hooks = {"/v1/me": own.me, "/v1/usage": own.usage}
         self._posts = {"/v1/outcomes": own.outcomes}
@@ -138,6 +141,7 @@ class App:
         self._tasks.start("secrets.refresh", self._vault_refresher.run())
         self._tasks.start("ledger.refresh", self._watch_spending())
         self._tasks.start("outcomes.refresh", self._watch_outcomes())
+        self._tasks.start("trials.look", self._watch_trials())
         self._tasks.start("metrics.leave", self._exposition.run(self._metrics, config.metrics.interval))
         with wiring.listening("server.listen", config.server.listen):
             address, tls = wiring.address(config.server.listen), wiring.tls(config)
@@ -184,6 +188,7 @@ class App:
                     sys.stderr.write(problem + "\n")
                 return False
             self._lasting = replace(self._lasting, exit=transport)
+            await self.look_at_trials(new)
             self._flow, self._config = new, config
             await self.refresh_outcomes()
             self._credentials_changed()  # if they have meanwhile
@@ -227,6 +232,11 @@ class App:
                 # Bounds take milliseconds for each cell: not on the loop.
                 await asyncio.to_thread(flow.teach, taught, cells)
 
+    async def look_at_trials(self, looked_at: flow.Flow) -> None:
+        """Judge what routes try out by the records that there are now."""
+        with suppress(StoreError):  # what was known before holds on; a trial not judged yet does not begin
+            await self._trials.look(looked_at.routes)
+
     # --- what the data plane asks for
 
     def ready(self) -> bool:
@@ -266,6 +276,11 @@ class App:
             except StoreError:
                 continue
 
+    async def _watch_trials(self) -> None:
+        while True:
+            await asyncio.sleep(self._config.routing.trial_interval)
+            await self.look_at_trials(self._flow)
+
     async def _watch_outcomes(self) -> None:
         while True:
             await self.refresh_outcomes()
@@ -301,6 +316,10 @@ class App:
             "gateway_connections": ("Clients' connections.", lambda: self._plane.connections),
             "gateway_held_nanodollars": ("Money set aside for calls under way.", lambda: self._ledger.held),
             "gateway_open_holds": ("Calls with money set aside.", lambda: self._ledger.open_holds),
+            "gateway_trials_stopped": (
+                "Canaries that were stopped.",
+                lambda: self._trials.stopped if self._worker == 0 else 0,  # all workers know of all
+            ),
             "gateway_records_waiting": ("Records not in the store yet.", lambda: self._writer.waiting),
             "gateway_records_lost": ("Records lost; stays 0.", lambda: self._writer.lost),
             "gateway_journal_bytes": ("Size of the journal.", lambda: self._journal.total_bytes),

@@ -220,6 +220,7 @@ class Routing(_Table):
     """[routing]: what holds for all routes."""
 
     policy_time: Duration = 0.001
+    trial_interval: Duration = 10.0
 
 
 class Translation(_Table):

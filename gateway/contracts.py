@@ -536,6 +536,69 @@ class Judge(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """Calls of one route that were made for one reason, added up from their records.
+
+    Attributes:
+        reason: the records' route_reason.
+        calls: that were sent to a provider, without those that a crash interrupted.
+        errors: of those, what failed, or needed more than one attempt.
+        timed, time_us, time_squares: calls that ended well, their total_us and its squares added up.
+        priced, cost_nanos, cost_squares: the same of their cost, where it is known.
+    """
+
+    reason: Slug
+    calls: int = 0
+    errors: int = 0
+    timed: int = 0
+    time_us: int = 0
+    time_squares: float = 0.0
+    priced: int = 0
+    cost_nanos: int = 0
+    cost_squares: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """How one rule of a trial stands.
+
+    measured: the difference or ratio; None when too little is known. limit: what it may be at most.
+    evidence: against the trial, as an e-value; at needed it is stopped.
+    """
+
+    rule: Slug
+    limit: float
+    measured: float | None
+    evidence: float
+    needed: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a trial stands. stopped: the rule that ended it; None while it runs."""
+
+    trial: Arm
+    stable: Arm
+    findings: tuple[Finding, ...] = ()
+    stopped: Slug | None = None
+
+
+class Trial(Protocol):
+    """A router that tries something out, and judges it by the records of its route."""
+
+    @property
+    def since_us(self) -> int:
+        """From when on records count: Unix time in microseconds."""
+        ...
+
+    def learn_arms(self, arms: "Sequence[Arm]") -> None:
+        """Handed all records of the route since then from time to time, added up by reason."""
+        ...
+
+    def standing(self) -> Standing: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How well one call was served, as somebody judged it.
 
@@ -720,6 +783,17 @@ class RecordStore(Protocol):
 
     async def spent(self) -> dict[Slug, Nanos]:
         """What each key has cost so far, by key id. Unpriced records count nothing."""
+        ...
+
+    async def arms(self, route: Slug, since_us: int, after: int) -> tuple[int, list[Arm]]:
+        """Records of a route (model_requested) since a moment, added up by route_reason, in pages.
+
+        Args:
+            after: 0, or the mark of the page before: records are counted in the order they were added.
+
+        Returns:
+            A mark, and what was added between after and it. The same mark again: there is no more by now.
+        """
         ...
 
     async def find(self, ids: Sequence[Slug]) -> list[Record]:

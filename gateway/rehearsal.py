@@ -10,15 +10,7 @@ from gateway.clock import SystemClock
 from gateway.config import Config, ConfigError
 from gateway.contracts import Caller
 from gateway.names import Slug
-
-
-def build(config: Config) -> flow.Flow:
-    """What a configuration decides about calls; it cannot serve any.
-
-    Raises:
-        ConfigError: its plugins or names are wrong.
-    """
-    return flow.build(config, _nothing_lasting())
+from gateway.upstreams.trials import Trials
 
 
 def provider_hosts(config: Config) -> list[tuple[Slug, str, bool]]:
@@ -76,10 +68,13 @@ async def dry_run(config: Config, body: dict[str, Any], dialect: str, key_id: st
         if caller is None:
             raise ConfigError(["--key: no usable key has this id"])
         vault = Vault(master, await store.secrets.load())
+        lasting = replace(_nothing_lasting(), directory=directory, stored=vault.credentials)
+        built = flow.build(config, lasting)
+        flow.teach(built, await store.outcomes.cells())
+        await Trials(store.records).look(built.routes)
     finally:
         await store.close()
-    lasting = replace(_nothing_lasting(), directory=directory, stored=vault.credentials)
-    return await explain.explain(flow.build(config, lasting), body, dialect, caller)
+    return await explain.explain(built, body, dialect, caller)
 
 
 def _nothing_lasting() -> flow.Lasting:

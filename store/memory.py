@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.contracts import (
     Accounts,
     AccountStore,
+    Arm,
     Cell,
     KeyRow,
     NodeRow,
@@ -22,6 +24,7 @@ from gateway.contracts import (
 )
 from gateway.names import Slug
 from gateway.records import NAMES, VALUES, Record
+from gateway.records import Outcome as Ended
 from gateway.usage import Nanos
 
 SUMMED: Final = tuple(
@@ -132,6 +135,7 @@ class MemoryRecords:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._rows: dict[Slug, Record] = {}
+        self._added = 0
         self._spent: dict[Slug, int] = {}
 
     async def add(self, records: Sequence[Record]) -> int:
@@ -145,6 +149,7 @@ class MemoryRecords:
                 raise ValueError("a number has more than 64 bits")
         new = {record.id: record for record in reversed(records) if record.id not in self._rows}
         self._rows |= dict(reversed(new.items()))
+        self._added += len(new)
         for record in new.values():
             if record.key_id is not None and record.cost_nanos is not None:
                 self._spent[record.key_id] = self._spent.get(record.key_id, 0) + record.cost_nanos
@@ -179,6 +184,18 @@ class MemoryRecords:
     async def spent(self) -> dict[Slug, Nanos]:
         """What each key has cost so far."""
         return {key_id: Nanos(nanos) for key_id, nanos in self._spent.items()}
+
+    async def arms(self, route: Slug, since_us: int, after: int) -> tuple[int, list[Arm]]:
+        """Records that are still kept and were added after a mark, by reason, all on one page."""
+        found: dict[Slug, Arm] = {}
+        gone = self._added - len(self._rows)
+        for record in islice(self._rows.values(), max(after - gone, 0), None):
+            reason = record.route_reason
+            if record.model_requested != route or record.at < since_us or reason is None:
+                continue
+            if record.attempts and record.outcome is not Ended.INTERRUPTED:
+                found[reason] = _with(found.get(reason, Arm(reason=reason)), record)
+        return self._added, list(found.values())
 
     async def find(self, ids: Sequence[Slug]) -> list[Record]:
         """The records of these ids that are still kept."""
@@ -281,6 +298,28 @@ class MemoryStore:
 
     async def close(self) -> None:
         """Nothing to close."""
+
+
+def _with(arm: Arm, record: Record) -> Arm:
+    """An arm with one call more."""
+    ok, nanos = record.outcome is Ended.OK, record.cost_nanos
+    failed = record.attempts > 1 or record.outcome not in (Ended.OK, Ended.CLIENT_CLOSED)
+    arm = replace(arm, calls=arm.calls + 1, errors=arm.errors + failed)
+    if ok:
+        arm = replace(
+            arm,
+            timed=arm.timed + 1,
+            time_us=arm.time_us + record.total_us,
+            time_squares=arm.time_squares + float(record.total_us) ** 2,
+        )
+    if ok and nanos is not None:
+        arm = replace(
+            arm,
+            priced=arm.priced + 1,
+            cost_nanos=arm.cost_nanos + nanos,
+            cost_squares=arm.cost_squares + float(nanos) ** 2,
+        )
+    return arm
 
 
 def _rank(key: Sequence[Any], row: dict[str, Any]) -> tuple[Any, ...]:

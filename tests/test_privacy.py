@@ -107,6 +107,7 @@ CATCHES_ALL = {
     "gateway/stages/classify.py": (1, "a classifier's mistake costs a label, never a call"),
     "gateway/stages/record.py": (2, "neither a meter's nor an observer's mistake may cost a record"),
     "gateway/upstreams/policy.py": (1, "a router's mistake costs its choice, never a call"),
+    "gateway/upstreams/trials.py": (1, "a router's mistake costs what it would have learnt"),
 }
 """How often a file catches every exception."""
 

@@ -22,6 +22,7 @@ from gateway.translation.bridge import bridge
 from gateway.upstreams.habits import Habits
 from gateway.upstreams.hindsight import RUNS, Forecast, Hindsight
 from gateway.upstreams.policy import Policies
+from gateway.upstreams.trials import trials
 from gateway.usage import Price
 
 PATIENCE_NS = 10**9
@@ -60,6 +61,8 @@ async def _replay(config: Config, route: Slug, span: Span, runs: int) -> Forecas
     store = await opening.open_store(config)
     try:
         flow.teach(built, await store.outcomes.cells())
+        for _, trial in trials(built.routes):
+            trial.learn_arms([])  # as if it began with the period
         habits = Habits()
         async for record in store.records.export(span):
             habits.saw(record)
@@ -109,7 +112,7 @@ def as_json(found: Forecast) -> dict[str, Any]:
         "moved": found.moved,
         "guessed_length": found.guessed,
         "policy_failed": found.failed,
-        "as_they_were": dict(found.kept),
+        "as_they_were": {str(reason): count for reason, count in found.kept.most_common()},
         "paid_usd": dollars(found.paid),
         "would_have_cost_usd": dollars(found.cost),
         "margin_usd": dollars(found.margin),
@@ -118,7 +121,7 @@ def as_json(found: Forecast) -> dict[str, Any]:
             "cache": dollars(-(-found.cache // runs)),
             "chance": dollars(found.chance),
         },
-        "models": dict(found.models.most_common()),
+        "models": {str(model): count for model, count in found.models.most_common()},
     }
 
 

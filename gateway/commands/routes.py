@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway import flow, opening, rehearsal
-from gateway.commands import setting
+from gateway.commands import canary, setting
 from gateway.commands.desk import CommandError, as_json
 from gateway.commands.route_eval import Row, lines_of, read_rows
 from gateway.config import Config, ConfigError
@@ -46,6 +46,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     fitting.add_argument("--floor", type=float, help="least share of the quality kept (default: 0.99)")
     fitting.add_argument("--confidence", type=float, help="how sure that must be (default: 0.9)")
     fitting.set_defaults(run=run_fit)
+    canary.add(members, shared)
 
 
 # --- report

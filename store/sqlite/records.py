@@ -9,7 +9,7 @@ from typing import Any, Final
 import aiosqlite
 import orjson
 
-from gateway.contracts import Span, StoreError
+from gateway.contracts import Arm, Span, StoreError
 from gateway.names import Slug
 from gateway.records import NAMES, VALUES, Record, restore, restore_field
 from gateway.store.memory import MOST_GROUPS, SUMMED, checked_groups
@@ -58,6 +58,19 @@ _SUMS: Final = ", ".join(f"coalesce(sum({name}), 0)" for name in SUMMED)
 _COUNTS: Final = (
     "count(*) as calls, coalesce(sum(1 - priced), 0) as unpriced,"
     " coalesce(sum(baseline_nanos is null), 0) as unmeasured"
+)
+ARMS_PAGE: Final = 100_000
+_ARMS: Final = (
+    "select route_reason, count(*),"
+    " sum(attempts > 1 or (outcome <> 'ok' and outcome <> 'client_closed')),"
+    " sum(outcome = 'ok'), coalesce(sum(total_us) filter (where outcome = 'ok'), 0),"
+    " total(1.0 * total_us * total_us) filter (where outcome = 'ok'),"
+    " count(cost_nanos) filter (where outcome = 'ok'),"
+    " coalesce(sum(cost_nanos) filter (where outcome = 'ok'), 0),"
+    " total(1.0 * cost_nanos * cost_nanos) filter (where outcome = 'ok')"
+    " from records where rowid > ? and rowid <= ? and model_requested = ? and at >= ?"
+    " and attempts > 0 and outcome <> 'interrupted' and route_reason is not null"
+    " group by route_reason order by route_reason"
 )
 _SPENT: Final = "select key_id, nanos from spent order by key_id"
 
@@ -130,6 +143,20 @@ class SqliteRecords:
         (rows,) = await self._database.look(_SPENT)
         return {Slug(key_id): Nanos(nanos) for key_id, nanos in rows}
 
+    async def arms(self, route: Slug, since_us: int, after: int) -> tuple[int, list[Arm]]:
+        """Records of a route by reason, in pages of ARMS_PAGE rows.
+
+        Raises:
+            StoreError: the file cannot be read, or a row in it was changed by another hand.
+        """
+        ((last,),) = await self._database.report(_LAST, ())
+        mark = min(after + ARMS_PAGE, int(last))
+        rows = await self._database.report(_ARMS, (after, mark, route, since_us)) if mark > after else []
+        try:
+            return max(mark, after), [_arm(row) for row in rows]
+        except ValueError:
+            raise StoreError("a record is not valid; the database was changed by another hand") from None
+
     async def find(self, ids: Sequence[Slug]) -> list[Record]:
         """The records of these ids.
 
@@ -184,6 +211,21 @@ def _sum_row(groups: Sequence[str], row: Row) -> dict[str, Any]:
         found[name] = restore_field(name, value)
     numbers = row[len(groups) :]
     return {**found, **dict(zip(("calls", "unpriced", "unmeasured", *SUMMED), numbers, strict=True))}
+
+
+def _arm(row: Row) -> Arm:
+    reason, calls, errors, timed, time_us, time_squares, priced, nanos, squares = row
+    return Arm(
+        reason=Slug(reason),
+        calls=calls,
+        errors=errors,
+        timed=timed,
+        time_us=time_us,
+        time_squares=time_squares,
+        priced=priced,
+        cost_nanos=nanos,
+        cost_squares=squares,
+    )
 
 
 def _record(row: Row) -> Record:

@@ -78,7 +78,8 @@ def test_money_never_stands_alone(path: Path, capsys: pytest.CaptureFixture[str]
     ]  # fmt: skip
     by_task = {line.split()[0]: line for line in lines}
     assert by_task["code"].split() == [
-        "code", "1", "1000", "2000", "1000", "50.0%", "1000.000000005", "0", "-0.000000005", "100%", "unknown",
+        "code", "1", "1000", "2000", "1000", "50.0%", "1000.000000005", "0", "-0.000000005", "100%",
+        "unknown",
     ]  # fmt: skip
     assert by_task["chat"].endswith("0%         same model")
     assert by_task["other"].split()[5] == "-"
