@@ -91,6 +91,7 @@ OPENS = {
         "gateway/translation/bridge.py": "a provider's error answer is told in the caller's dialect",
         "gateway/translation/anthropic_messages_read.py": "",
         "gateway/translation/gemini_generate_ask.py": "",
+        "gateway/translation/homecoming.py": "seals of other makers are taken out of a conversation",
         "gateway/translation/openai_chat_ask.py": "",
         "gateway/translation/openai_responses_ask.py": "",
         "gateway/translation/openai_responses_writer.py": "a response repeats fields of its call",

@@ -25,6 +25,7 @@ from gateway.exchange import OK, Attempt, Exchange, Target
 from gateway.ledger.allowance import Allowance, affordable
 from gateway.names import Slug
 from gateway.translation.bridge import Passage
+from gateway.translation.homecoming import at_home
 from gateway.upstreams.course import Context, Course
 from gateway.upstreams.gate import Admission, Gate
 from gateway.upstreams.relay import Relay
@@ -156,7 +157,7 @@ class Forward:
             credential = admission.credential
             if credential is not None:
                 trip.tried.add(credential.id)
-            call = exchange.call if passage is None else passage.call
+            call = at_home(exchange.call, target.model) if passage is None else passage.call
             key = credential.reveal() if credential is not None else None
             request = target.provider.request(call, target.model, key)
             meter = DIALECTS[call.dialect].meter(call)

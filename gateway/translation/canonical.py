@@ -359,7 +359,7 @@ class Complaint:
 
 # --- signatures inside ids -----------------------------------------------------------------------------
 
-_SEAL: Final = "__sig__"
+SEAL: Final = "__sig__"
 """Between an id and the signature that it carries. All its characters may stand in any dialect's ids."""
 
 
@@ -370,12 +370,12 @@ def carried_id(id: str, signature: str) -> str:
     """
     if not signature:
         return id
-    return id + _SEAL + signature.replace("-", "-m").replace("+", "-p").replace("/", "-s").replace("=", "-e")
+    return id + SEAL + signature.replace("-", "-m").replace("+", "-p").replace("/", "-s").replace("=", "-e")
 
 
 def parted_id(id: str) -> tuple[str, str]:
     """The id and the signature that carried_id() put together."""
-    bare, seal, carried = id.partition(_SEAL)
+    bare, seal, carried = id.partition(SEAL)
     if not seal:
         return id, ""
     for short, sign in (("-e", "="), ("-s", "/"), ("-p", "+"), ("-m", "-")):

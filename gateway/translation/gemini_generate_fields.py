@@ -17,7 +17,7 @@ from gateway.translation.losses import Losses
 _whole = re.compile(r"-?[0-9]{1,18}").fullmatch
 _real = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?").fullmatch
 
-_STANDARD = str.maketrans("-_", "+/")
+STANDARD = str.maketrans("-_", "+/")
 
 
 @lru_cache(256)
@@ -114,7 +114,7 @@ def bytes_of(tree: Mapping[str, Any], name: str) -> str:
     Raises:
         CallerError: bad_request: it is no text.
     """
-    return text_of(tree, name).translate(_STANDARD)
+    return text_of(tree, name).translate(STANDARD)
 
 
 def flag_of(tree: Mapping[str, Any], name: str) -> bool | None:

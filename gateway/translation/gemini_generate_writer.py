@@ -21,7 +21,7 @@ from gateway.translation.canonical import (
     ToolDelta,
 )
 from gateway.translation.gemini_generate_history import RAW
-from gateway.translation.gemini_generate_signature import pack
+from gateway.translation.gemini_generate_signature import STAND_INS, pack
 from gateway.translation.tongue import Reply
 from gateway.usage import Usage
 
@@ -30,6 +30,9 @@ from gateway.usage import Usage
 
 CALL_LIMIT: Final = 8 * 1024 * 1024
 """Characters of arguments that are held, of all calls that are under way."""
+
+STAND_IN: Final = STAND_INS[1]
+"""In the alphabet of base64 that all libraries read."""
 
 _REASONS: Final = {Stop.LENGTH: "MAX_TOKENS", Stop.FILTERED: "SAFETY"}
 _LINE_ENDS: Final = bytes(0x20 if byte in b"\r\n" else byte for byte in range(256))
@@ -80,12 +83,13 @@ def _args(text: str) -> Any:
 class _Parts:
     """Turns events into the parts of an answer."""
 
-    __slots__ = ("_calls", "_held", "_parts", "_thinking", "cut")
+    __slots__ = ("_calls", "_held", "_parts", "_sealed", "_thinking", "cut")
 
     def __init__(self) -> None:
         self._parts: list[_Words | _Call] = []
         self._calls: dict[int, _Call] = {}
         self._held = 0  # characters of arguments in _calls
+        self._sealed = False  # the first call has its seal
         self._thinking = False  # the last words were thoughts
         self.cut = False  # arguments were too long to be held
 
@@ -103,7 +107,12 @@ class _Parts:
                 self._add_arguments(event)
 
     def end_calls(self) -> None:
-        """The calls under way are complete."""
+        """The calls under way are complete. The first of an answer has a seal, or a stand-in for it: a caller
+        who goes on with a model that checks seals need not know that another one made the call."""
+        first = next(iter(self._calls.values()), None)
+        if first is not None and not self._sealed:
+            self._sealed = True
+            first.signature = first.signature or STAND_IN
         self._parts += self._calls.values()
         self._calls.clear()
         self._held = 0

@@ -36,7 +36,7 @@ from gateway.translation.canonical import (
 )
 from gateway.translation.gemini_generate_reader import StreamReader, WholeReader
 from gateway.translation.gemini_generate_signature import UNSEALED
-from gateway.translation.gemini_generate_writer import CALL_LIMIT
+from gateway.translation.gemini_generate_writer import CALL_LIMIT, STAND_IN
 from gateway.translation.losses import Losses
 from gateway.usage import Usage
 from tests.gateway.translation.gemini_samples import SSE, call_of, events_in, read, reply, told, written
@@ -304,7 +304,10 @@ def test_a_whole_answer_is_written() -> None:
                     "parts": [
                         {"text": "hm", "thought": True, "thoughtSignature": packed},
                         {"text": "ab\u2028"},
-                        {"functionCall": {"id": "toolu_1", "name": "f", "args": {"a": 1}}},
+                        {
+                            "functionCall": {"id": "toolu_1", "name": "f", "args": {"a": 1}},
+                            "thoughtSignature": STAND_IN,
+                        },
                         {
                             "functionCall": {"id": "toolu_2", "name": "g", "args": {}},
                             "thoughtSignature": SEAL,
@@ -338,7 +341,10 @@ def test_a_streamed_answer_is_written_piece_by_piece(query: tuple[tuple[str, str
         [{"text": "a"}],
         [{"text": "b\u2028"}],
         [
-            {"functionCall": {"id": "toolu_1", "name": "f", "args": {"a": 1}}},
+            {
+                "functionCall": {"id": "toolu_1", "name": "f", "args": {"a": 1}},
+                "thoughtSignature": STAND_IN,
+            },
             {"functionCall": {"id": "toolu_2", "name": "g", "args": {}}, "thoughtSignature": SEAL},
         ],
     ]
@@ -396,7 +402,9 @@ def test_arguments_that_are_no_object_are_written_as_their_text() -> None:
             End(Stop.LENGTH),
         ]
         tree = orjson.loads(written(events, reply(False)))
-        assert parts_in(tree) == [{"functionCall": {"id": "1", "name": "f", "args": {"_raw": text}}}]
+        (part,) = parts_in(tree)
+        assert part["functionCall"] == {"id": "1", "name": "f", "args": {"_raw": text}}
+        assert part["thoughtSignature"] == STAND_IN
 
 
 def test_arguments_are_written_as_they_came() -> None:
