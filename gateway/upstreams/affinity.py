@@ -32,6 +32,9 @@ READ_BYTES: Final = 8192
 READ_ITEMS: Final = 64
 """Of each list and object, the most that is digested."""
 
+ITEM_BYTES: Final = 8
+"""What each value counts besides its bytes, so that the smallest ones do not take long either."""
+
 
 def of_prompt(call: Call) -> int | None:
     """A number for the beginning of a prompt; None for a call without turns."""
@@ -79,4 +82,4 @@ def _first_bytes(part: Any) -> Iterator[bytes]:
         else:
             piece = repr(one).encode("ascii")
         yield b"%d:" % len(piece) + piece
-        left -= len(piece)
+        left -= len(piece) + ITEM_BYTES
