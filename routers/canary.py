@@ -27,6 +27,9 @@ WAITING: Final = Slug("canary-waiting")
 BEFORE: Final = Slug("before")
 """Records show that it was stopped, by another process or before this one began."""
 
+MOST: Final = 100.0
+"""Evidence beyond this, as a logarithm, is not told apart."""
+
 _RANGE: Final = 1 << 64
 
 
@@ -142,7 +145,13 @@ def judge(trial: Arm, stable: Arm, rules: Rollback) -> tuple[Finding, ...]:
     for rule, limit in on:
         measured, evidence = _measure(rule, trial, stable, limit, rules.least)
         found.append(
-            Finding(rule=rule, limit=limit, measured=measured, evidence=exp(evidence), needed=exp(needed))
+            Finding(
+                rule=rule,
+                limit=limit,
+                measured=measured,
+                evidence=exp(min(evidence, MOST)),
+                needed=exp(needed),
+            )
         )
     return tuple(found)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway import plugins
-from gateway.contracts import Cell, KeyRow, NodeRow, ScopeRow, SecretRow, Span, Store
+from gateway.contracts import Arm, Cell, KeyRow, NodeRow, ScopeRow, SecretRow, Span, Store
 from gateway.contracts import Outcome as Judged
 from gateway.names import Slug
 from gateway.records import NAMES, Origin, Outcome, PathKind
@@ -314,3 +314,44 @@ async def test_a_score_outside_its_range_is_refused_with_its_whole_batch(store: 
         await store.outcomes.add(
             [replace(JUDGED, score=1), replace(JUDGED, call=Slug("call-2"), score=score)]
         )
+
+
+async def test_the_arms_of_a_route_are_added_up_by_reason(store: Store) -> None:
+    known: dict[str, Any] = {"model_requested": Slug("auto"), "route_reason": Slug("canary-trial")}
+    await store.records.add(
+        [
+            a_record(1, **known, total_us=3, cost_nanos=Nanos(10)),
+            a_record(2, **known, total_us=4, cost_nanos=None, priced=False),
+            a_record(3, **known, attempts=2, total_us=5, cost_nanos=Nanos(20)),
+            a_record(4, **known, outcome=Outcome.UPSTREAM_ERROR),
+            a_record(5, **known, outcome=Outcome.CLIENT_CLOSED),
+            a_record(6, **known, outcome=Outcome.INTERRUPTED),
+            a_record(7, **known, attempts=0, outcome=Outcome.REFUSED),
+            a_record(8, **(known | {"route_reason": Slug("other")})),
+            a_record(9, **(known | {"model_requested": Slug("else")})),
+            a_record(10, **(known | {"route_reason": None})),
+            a_record(0, **known),
+        ]
+    )
+    mark, arms = await store.records.arms(Slug("auto"), 1000, 0)
+    trial, other = sorted(arms, key=lambda arm: arm.reason)
+    assert trial == Arm(
+        reason=Slug("canary-trial"), calls=5, errors=2, timed=3, time_us=12, time_squares=50.0, priced=2,
+        cost_nanos=30, cost_squares=500.0,
+    )  # fmt: skip
+    assert (other.reason, other.calls) == ("other", 1)
+    assert await store.records.arms(Slug("auto"), 1000, mark) == (mark, [])
+    await store.records.add([a_record(11, **known, cost_nanos=Nanos(1 << 62)), a_record(1, **known)])
+    later, [arm] = await store.records.arms(Slug("auto"), 1000, mark)
+    assert later > mark
+    assert (arm.calls, arm.cost_squares) == (1, float(1 << 124))
+
+
+async def test_a_store_without_records_has_no_arms(store: Store) -> None:
+    assert await store.records.arms(Slug("auto"), 0, 0) == (0, [])
+
+
+async def test_calls_without_a_known_baseline_are_told_in_the_sums(store: Store) -> None:
+    await store.records.add([a_record(1), a_record(2, baseline_nanos=Nanos(0), saved_estimated=True)])
+    ((row),) = await store.records.sums(ALL, [])
+    assert (row["calls"], row["unmeasured"], row["saved_estimated"]) == (2, 1, 1)
