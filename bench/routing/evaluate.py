@@ -1,6 +1,6 @@
 """Measures route-eval's decisions on public routing data: one split is feedback, the other is judged.
 
-    python bench/routing/evaluate.py DATA_FOLDER [--floor 0.98] [--groups] [--limit N] [--transfer]
+    python bench/routing/evaluate.py DATA_FOLDER [--floor 0.99] [--groups] [--limit N]
 
 DATA_FOLDER holds routellm.jsonl.gz, zeroeval.jsonl.gz and prices.json; they are not part of this repository.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import mean, pstdev
 
 from gateway.quality.calibration import calibration_error
-from gateway.quality.fitting import Feedback, Reader, fit
+from gateway.quality.fitting import Feedback, Reader, fit, worth
 
 MINI, GPT35 = "gpt-4o-mini-2024-07-18", "gpt-3.5-turbo-0125"
 GPT4O, SONNET, OPUS = "gpt-4o-2024-08-06", "claude-3-5-sonnet-20240620", "claude-3-opus-20240229"
@@ -114,7 +114,7 @@ def main() -> None:
     """Print one line for each pair, and the means."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--floor", type=float, default=0.98)
+    parser.add_argument("--floor", type=float, default=0.99)
     parser.add_argument("--confidence", type=float, default=0.9)
     parser.add_argument("--limit", type=int, default=10**9, help="feedback rows at most")
     parser.add_argument("--groups", action="store_true", help="tell the group of each row, too")
@@ -136,7 +136,10 @@ def main() -> None:
         began = time.perf_counter()
         scores = [found.model.score(Reader(row.prompt), row.group) for row in asked]
         each_us = (time.perf_counter() - began) / len(dev) * 1e6
-        chosen = [score >= found.cut.score for score in scores]
+        chosen = [
+            worth(score, row.prompt) >= found.worth_cut.score
+            for score, row in zip(scores, asked, strict=True)
+        ]
         kept, saved = judge(dev, chosen, cheap, requested, prices)
         p_ok = [found.curve.probability(score) for score in scores]
         error = calibration_error(p_ok, [row["cheap"] >= row["requested"] for row in dev])
@@ -148,7 +151,7 @@ def main() -> None:
             f"{part or source:9s}{cheap[:14]:15s}{requested[:14]:15s} {len(train):5d}/{len(dev):5d}"
             f" gap {gap:6.3f}  apgr {area:6.3f} ±{spread:.3f}  kept {kept:.3f}  saved {saved:6.3f}"
             f" (of rows {rows_moved:.2f},"
-            f" promised {found.cut.kept:.3f})  ece {error:.3f}  fit {took:.1f} s  {each_us:.0f} us",
+            f" promised {found.worth_cut.kept:.3f})  ece {error:.3f}  fit {took:.1f} s  {each_us:.0f} us",
             flush=True,
         )
     honest = [one for one in sums if one[0]]

@@ -15,7 +15,7 @@ from gateway.commands.desk import CommandError
 from gateway.quality.deciding import decide
 from gateway.quality.fitting import Feedback
 
-FLOOR: Final = 0.98
+FLOOR: Final = 0.99
 CONFIDENCE: Final = 0.9
 
 HOLDERS: Final = ("q", "quality", "outcomes", "outcome", "scores", "score", "results")
@@ -90,9 +90,9 @@ def decisions(known: Iterable[Row], rows: list[Row], floor: float, confidence: f
         places = [place for place, row in enumerate(rows) if row.pair == pair]
         mine = feedback.get(pair) or (feedback[only] if only and "" in (*pair, *only) else [])
         asked = [(rows[place].prompt, rows[place].group) for place in places]
-        for place, one in zip(places, decide(mine, asked, floor, confidence), strict=True):
-            use = "cheap" if one.cheap else "requested"
-            found[place] = {"id": rows[place].id, "p_ok": round(one.p_ok, 6), "use": use}
+        for place, made in zip(places, decide(mine, asked, floor, confidence), strict=True):
+            use = "cheap" if made.cheap else "requested"
+            found[place] = {"id": rows[place].id, "p_ok": round(made.p_ok, 6), "use": use}
     return [found[place] for place in range(len(rows))]
 
 

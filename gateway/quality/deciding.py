@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.quality.fitting import Feedback, Reader, fit
+from gateway.quality.fitting import Feedback, Reader, fit, worth
 
 KEY: Final = b"route-eval"
 """Of the hash; nothing is kept, so it need not be secret."""
@@ -33,4 +33,7 @@ def decide(
         hits = sum(row.cheap >= row.requested for row in known)
         return [Decision((hits + 2 * PRIOR) / (len(known) + 2), False)] * len(asked)
     scores = [found.model.score(Reader(prompt), group) for prompt, group in asked]
-    return [Decision(found.curve.probability(score), score >= found.cut.score) for score in scores]
+    return [
+        Decision(found.curve.probability(score), worth(score, prompt) >= found.worth_cut.score)
+        for score, (prompt, _) in zip(scores, asked, strict=True)
+    ]

@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,7 @@ SHAPE_WEIGHT: Final = 0.06
 MARK_WEIGHT: Final = 0.2
 GROUP_WEIGHT: Final = 0.45
 """Of the features beside words, whose squares add up to 1."""
+OUTPUT_TOKENS: Final = 200
 LEAST: Final = 60
 """Rows below which nothing is fitted."""
 
@@ -87,13 +88,24 @@ class Model:
 class Fit:
     """A model with all that was measured out of fold.
 
+    cut: on scores. worth_cut: on worths, which moves the same quality but saves more.
     scores: of the rows, by models that did not see them.
     """
 
     model: Model
     curve: Curve
     cut: Cut
+    worth_cut: Cut
     scores: Sequence[float]
+
+
+def worth(score: float, prompt: str) -> float:
+    """A score by what the call costs: at the same loss, a long prompt saves more than a short one.
+
+    Lengths of answers are not known beforehand, so each counts as OUTPUT_TOKENS of input.
+    """
+    tokens = len(prompt) / 4 + OUTPUT_TOKENS
+    return score * tokens if score > 0 else score / tokens
 
 
 def fit(rows: Sequence[Feedback], key: bytes, floor: float, confidence: float) -> Fit | None:
@@ -105,20 +117,18 @@ def fit(rows: Sequence[Feedback], key: bytes, floor: float, confidence: float) -
     table = [_row(row.prompt, row.group, blank) for row in rows]
     width = features.WIDTH + len(blank.groups)
     parts = folds(len(rows), FOLDS)
-    best = min(
-        (_out_of_fold(table, gains, width, parts, penalty) for penalty in PENALTIES),
-        key=lambda found: found.error,
-    )
+    best = _best(lambda penalty: _out_of_fold(table, gains, width, parts, penalty))
     base = sum(gains) / len(gains)
     weights = ridge(matrix(table, width), [gain - base for gain in gains], best.penalty)
     scores = best.scores
     curve = fit_curve(scores, [gain >= 0 for gain in gains])
     requested = sum(row.requested for row in rows) / len(rows)
-    cut = find_cut(scores, gains, requested, floor, confidence)
+    worths = [worth(score, row.prompt) for score, row in zip(scores, rows, strict=True)]
+    cut, worth_cut = (find_cut(line, gains, requested, floor, confidence) for line in (scores, worths))
     model = Model(
         key=key, weights=weights, means=blank.means, scales=blank.scales, groups=blank.groups, base=base
     )
-    return Fit(model=model, curve=curve, cut=cut, scores=scores)
+    return Fit(model=model, curve=curve, cut=cut, worth_cut=worth_cut, scores=scores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +136,22 @@ class _Try:
     penalty: float
     error: float
     scores: Sequence[float]
+
+
+def _best(attempt: Callable[[float], _Try]) -> _Try:
+    """The penalty with the least error: from the middle on, as long as it gets better."""
+    middle = len(PENALTIES) // 2
+    best = attempt(PENALTIES[middle])
+    for way in (1, -1):
+        place = middle + way
+        while 0 <= place < len(PENALTIES):
+            other = attempt(PENALTIES[place])
+            if other.error >= best.error:
+                break
+            best, place = other, place + way
+        if best.penalty != PENALTIES[middle]:
+            break
+    return best
 
 
 def _out_of_fold(

@@ -31,21 +31,32 @@ class Plain:
     """Rows in lists."""
 
     def __init__(self, rows: Sequence[Mapping[int, float]], width: int) -> None:
-        self._rows = [tuple(row.items()) for row in rows]
+        self._rows = [_by_value(row) for row in rows]
         self._width = width
 
     def times(self, weights: Vector) -> Vector:
         """One number for each row."""
-        return [sum([weights[column] * value for column, value in row]) for row in self._rows]
+        look = weights.__getitem__
+        return [sum([value * sum(map(look, columns)) for value, columns in row]) for row in self._rows]
 
     def turned(self, values: Vector) -> Vector:
         """One number for each column."""
         found = [0.0] * self._width
         for row, factor in zip(self._rows, values, strict=True):
             if factor:
-                for column, value in row:
-                    found[column] += value * factor
+                for value, columns in row:
+                    product = value * factor
+                    for column in columns:
+                        found[column] += product
         return found
+
+
+def _by_value(row: Mapping[int, float]) -> list[tuple[float, list[int]]]:
+    """Most columns of a row share one value, so that it is multiplied with once."""
+    found: dict[float, list[int]] = {}
+    for column, value in row.items():
+        found.setdefault(value, []).append(column)
+    return list(found.items())
 
 
 class Numeric:
