@@ -45,7 +45,7 @@ class Settings:
     least_rows: int = 4
     least_sources: int = 1
     penalty: float = 5.0
-    bare: float = 0.5
+    bare: float = 0.3
     soft: float = 0.3
     long: float = 0.3
     balance: float = 0.3
@@ -61,7 +61,7 @@ SETTINGS = Settings(
         "word": 0.5, "pair": 0.5, "head": 0.25, "headpair": 0.25, "tail": 0.25, "system": 0.5, "earlier": 0.5,
     },
     gains={
-        "word": 4, "pair": 4, "head": 0.8, "headpair": 0.45, "start": 0.45, "tail": 0.7, "mean": 0.9,
+        "word": 4, "pair": 7, "head": 0.8, "headpair": 0.45, "start": 0.45, "tail": 0.7, "mean": 0.9,
         "meanpair": 0.3, "meanstart": 0.4, "shape": 0.3,
     },
 )  # fmt: skip

@@ -101,13 +101,7 @@ def features(prompt: Prompt) -> list[Collection[Hashable]]:
         set(chain(zip(tail, strict=True), pairwise(tail))),
         set(front),
         {*combinations(sorted(set(front[:10])), 2), *pairwise(front)},
-        [
-            ("first", *front[:1]),
-            ("firsts", *front[:2]),
-            ("sized", size, *front[:1]),
-            ("edges", *front[:1], *back[-1:]),
-            *_lines(text, asian),
-        ],
+        _opening(prompt, text, asian, front, back),
         {*zip(back, strict=True), *pairwise(back)},
         _system(prompt),
         _earlier(prompt),
@@ -123,6 +117,19 @@ def _meanings(text: str, tokens: list[str], asian: bool) -> tuple[list[str], lis
         front += signs(text[:_SIGN_HEAD])
         back += signs(text[-_SIGN_TAIL:]) if len(text) > _SIGN_HEAD else []
     return front, back
+
+
+def _opening(
+    prompt: Prompt, text: str, asian: bool, front: list[str], back: list[str]
+) -> set[tuple[str, ...]]:
+    """What is meant first, and with how much text behind it."""
+    length = prompt.length * (3 if asian else 1)  # such texts need a third of the characters
+    room = "short" if length < 160 else "medium" if length < 800 else "large"
+    found = {("first", *front[:1]), ("firsts", *front[:2]), ("edges", *front[:1], *back[-1:])}
+    found |= {(room, one) for one in front[:4]}
+    if prompt.turns > 1:
+        found |= {("later", one) for one in front[:4]}
+    return found | _lines(text, asian)
 
 
 def _lines(text: str, asian: bool) -> set[tuple[str, str]]:
