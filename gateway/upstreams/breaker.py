@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-SHARE: Final = 2
-"""A breaker opens when at least one of so many calls in the window failed: at high traffic a few failures
-are no reason to leave a target alone."""
+LAST: Final = 50
+"""Calls that are looked back at. A breaker opens only when half of them failed: at high traffic a few
+failures are no reason to leave a target alone, and an outage is seen within half as many calls."""
+
+UNDER_WAY: Final = 20
+"""Calls under way that count as not failed, at most. Failures are often quicker than answers, so that the
+"""Calls under way that count as not failed, at most. Failures are often quicker than answers, so the first
 
 
 class State(StrEnum):
@@ -27,7 +31,7 @@ class Rules:
     """When a breaker opens, and for how long.
 
     Attributes:
-        failures: so many of them within window_ns open it.
+        failures: so many of them within window_ns open it, if they are half of the last calls.
         rest_ns: how long it stays open first; doubled each time the probe fails, up to longest_ns.
     """
 
@@ -44,14 +48,14 @@ class Breaker:
         until_ns: when an open one may be probed; 0 for a closed one.
     """
 
-    __slots__ = ("_before", "_began_ns", "_calls", "_failed", "_probing", "_rest_ns", "until_ns")
+    __slots__ = ("_ended", "_failures", "_probing", "_rest_ns", "until_ns")
 
     def __init__(self) -> None:
         self.until_ns = 0
         self._rest_ns = 0
         self._probing = False
-        self._failed: deque[int] = deque()
-        self._calls = self._before = self._began_ns = 0
+        self._ended: deque[tuple[int, bool]] = deque()
+        self._failures = 0
 
     def ready(self, now_ns: int) -> bool:
         """Whether a call may pass now."""
@@ -75,41 +79,36 @@ class Breaker:
 
     def succeed(self, now_ns: int, rules: Rules, probe: bool) -> None:
         """A call was served."""
-        self._count(now_ns, rules)
         if probe:
             self.until_ns = self._rest_ns = 0
             self._probing = False
-            self._failed.clear()
+        self._note(now_ns, rules, failed=False)
 
-    def fail(self, now_ns: int, rules: Rules, probe: bool, jitter: float) -> bool:
+    def fail(self, now_ns: int, rules: Rules, probe: bool, jitter: float, under_way: int = 0) -> bool:
         """A call failed; True if the breaker opened for it.
 
         Args:
             jitter: what the rest is multiplied with, about 1, so that processes do not probe together.
+            under_way: other calls at the target.
         """
-        self._count(now_ns, rules)
         if probe:
             self._probing = False
         elif self.until_ns:
             return False  # a call that began before it opened
         else:
-            self._failed.append(now_ns)
-            while self._failed[0] <= now_ns - rules.window_ns:
-                self._failed.popleft()
-            if len(self._failed) < rules.failures or len(self._failed) * SHARE < self._seen(now_ns, rules):
+            self._note(now_ns, rules, failed=True)
+            seen = len(self._ended) + min(under_way, UNDER_WAY)
+            if self._failures < rules.failures or self._failures * 2 < seen:
                 return False
         self._rest_ns = min(self._rest_ns * 2, rules.longest_ns) if self._rest_ns else rules.rest_ns
         self.until_ns = now_ns + max(1, round(self._rest_ns * jitter))
-        self._failed.clear()
+        self._ended.clear()
+        self._failures = 0
         return True
 
-    def _count(self, now_ns: int, rules: Rules) -> None:
-        past_ns = now_ns - self._began_ns
-        if past_ns >= rules.window_ns:
-            self._before = self._calls if past_ns < 2 * rules.window_ns else 0
-            self._calls, self._began_ns = 0, now_ns
-        self._calls += 1
-
-    def _seen(self, now_ns: int, rules: Rules) -> float:
-        """Calls that ended within the last window, about."""
-        return self._calls + self._before * max(0.0, 1 - (now_ns - self._began_ns) / rules.window_ns)
+    def _note(self, now_ns: int, rules: Rules, *, failed: bool) -> None:
+        ended = self._ended
+        ended.append((now_ns, failed))
+        self._failures += failed
+        while len(ended) > LAST or ended[0][0] <= now_ns - rules.window_ns:
+            self._failures -= ended.popleft()[1]

@@ -125,7 +125,7 @@ class Gate:
         if code == UNREACHABLE:
             self._unreachable(admission, now_ns)
         elif code in FAULTS:
-            self._failed(admission, now_ns)
+            self._failed(admission, now_ns, watched.in_flight)
         elif code in ALIVE and not admission.answered:
             self._well(admission, now_ns)
         if not admission.answered and (code in FAULTS or code == UNREACHABLE) and attempt is not None:
@@ -151,9 +151,10 @@ class Gate:
             admission.host.succeed(now_ns, self._connecting, admission.host_probe)
             admission.host_probe = False
 
-    def _failed(self, admission: Admission, now_ns: int) -> None:
+    def _failed(self, admission: Admission, now_ns: int, under_way: int) -> None:
         if self._rules is not None and admission.breaker is not None:
-            admission.breaker.fail(now_ns, self._rules, admission.probe, self._health.jitter())
+            jitter = self._health.jitter()
+            admission.breaker.fail(now_ns, self._rules, admission.probe, jitter, under_way)
             admission.probe = False
         if not admission.answered:
             self._reached(admission, now_ns)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.upstreams.breaker import Breaker, Rules, State
+from gateway.upstreams.breaker import LAST, UNDER_WAY, Breaker, Rules, State
 
 S = 10**9
 RULES = Rules(failures=3, window_ns=30 * S, rest_ns=10 * S, longest_ns=60 * S)
@@ -46,6 +46,23 @@ def test_a_few_failures_among_many_calls_do_not_open_it() -> None:
         breaker.succeed(1 * S, RULES, breaker.enter())
     assert not failed(breaker, 2 * S, 19)
     assert failed(breaker, 2 * S)  # 20 of 40 are half
+
+
+def test_an_outage_is_seen_soon_however_much_went_well_before() -> None:
+    breaker = Breaker()
+    for number in range(100_000):
+        breaker.succeed(S + number, RULES, breaker.enter())
+    assert not failed(breaker, 2 * S, LAST // 2 - 1)
+    assert failed(breaker, 2 * S)
+
+
+def test_calls_under_way_count_as_not_failed_up_to_a_bound() -> None:
+    breaker, opened_at = Breaker(), 0
+    for number in range(1, 100):
+        if breaker.fail(S, RULES, False, 1.0, under_way=1000):
+            opened_at = number
+            break
+    assert opened_at == UNDER_WAY
 
 
 def test_after_its_rest_exactly_one_call_passes() -> None:
