@@ -31,6 +31,7 @@ from gateway.names import Slug
 from gateway.pipeline import Pipeline
 from gateway.stages.auth import Auth
 from gateway.stages.classify import Classify
+from gateway.stages.count import Count
 from gateway.stages.forward import Bounds, Forward, Translate
 from gateway.stages.limit import Limit
 from gateway.stages.listing import Listing
@@ -81,6 +82,7 @@ class Flow:
     classify: Classify
     route: Route
     measure: Estimate
+    translate: Translate
     pipeline: Pipeline
 
 
@@ -132,7 +134,7 @@ def build(config: Config, lasting: Lasting) -> Flow:
     pipeline = Pipeline(
         Auth(lasting.directory, clock, frozenset(Slug(name) for name in config.records.features)),
         Listing(catalogue),
-        (classify, route, Limit(allowance), forward),
+        (classify, route, Limit(allowance), Count(estimate.guess_input), forward),
         record,
     )
     return Flow(
@@ -144,6 +146,7 @@ def build(config: Config, lasting: Lasting) -> Flow:
         classify=classify,
         route=route,
         measure=measure,
+        translate=translate,
         pipeline=pipeline,
     )
 

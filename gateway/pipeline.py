@@ -63,6 +63,8 @@ class Pipeline:
             else:
                 for stage in self._stages:
                     await stage(exchange)
+                    if exchange.client.started:  # it has answered
+                        break
         except GatewayError as error:
             exchange.error = error
             exchange.labelling = None  # no more work for a call that is refused

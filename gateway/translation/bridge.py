@@ -1,12 +1,13 @@
 """Which dialect a call goes out in, and what carries its answer back."""
 
-from collections.abc import Collection
+from collections.abc import Set
 from typing import Final
 
 from gateway.content import Content, Purpose
 from gateway.contracts import Call, Headers
 from gateway.errors import UpstreamAnswer, UpstreamBusy, UpstreamError
 from gateway.names import Slug
+from gateway.records import PathKind
 from gateway.translation import TONGUES
 from gateway.translation.canonical import Begin, Broken, Complaint, End, Event
 from gateway.translation.losses import Loss, Losses
@@ -16,12 +17,13 @@ _OF_ITS_BODY: Final = frozenset({"content-type", "content-length", "content-enco
 """Header fields that speak of the bytes as the provider sent them."""
 
 
-def bridge(call: Call, speaks: Collection[Slug]) -> Slug | None:
+def bridge(call: Call, speaks: Set[Slug]) -> Slug | None:
     """The dialect in which a provider is to be asked; None when there is none.
 
-    The caller's own where the provider speaks that, else one that the call can be translated to.
+    The caller's own where the provider speaks that, else one that the call can be translated to. A count
+    of tokens stays in the caller's: where the provider has no word for it, nobody is asked.
     """
-    if call.dialect in speaks:
+    if call.dialect in speaks or (call.kind is PathKind.COUNT and not speaks.isdisjoint(TONGUES)):
         return call.dialect
     if call.dialect not in TONGUES:
         return None
