@@ -13,8 +13,8 @@ LAST: Final = 50
 failures are no reason to leave a target alone, and an outage is seen within half as many calls."""
 
 UNDER_WAY: Final = 20
-"""Calls under way that count as not failed, at most. Failures are often quicker than answers, so that the
 """Calls under way that count as not failed, at most. Failures are often quicker than answers, so the first
+calls to end after a pause are no fair sample; but calls that hang must not hide that all time out."""
 
 
 class State(StrEnum):
