@@ -9,6 +9,7 @@ import os
 import re
 import tomllib
 from dataclasses import fields, is_dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -411,12 +412,18 @@ def parse_options(kind: type, table: dict[str, Any], place: str) -> Any:
     known = [field.name for field in fields(kind)]
     problems = [f"{place}.{key}: unknown key.{_meant(key, known)}" for key in table if key not in known]
     try:
-        options = TypeAdapter(kind).validate_python({key: table[key] for key in table if key in known})
+        options = _adapter(kind).validate_python({key: table[key] for key in table if key in known})
     except ValidationError as error:
         problems += [f"{place}.{_problem(one, kind)}" for one in error.errors(include_input=False)]
     if problems:
         raise ConfigError(problems)
     return options
+
+
+@lru_cache(maxsize=256)
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    """What checks the keys of a plugin: to make one takes milliseconds, and policies come often."""
+    return TypeAdapter(kind)
 
 
 def plugin_keys(table: BaseModel) -> dict[str, Any]:

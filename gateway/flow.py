@@ -6,6 +6,7 @@ ledger, directory, listeners) in gateway.app.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -288,8 +289,10 @@ def _credential(provider: Slug, number: int, secret: Secret) -> Credential:
 
 
 def _routes(config: Config, problems: list[str]) -> dict[Slug, Policy]:
+    load = lru_cache(plugins.load)  # to look through what is installed takes milliseconds
+
     def make(use: str, keys: dict[str, Any], place: str) -> Router:
-        router: Router = construct("gateway.routers", use, keys, place)[0]
+        router: Router = construct("gateway.routers", use, keys, place, load)[0]
         return router
 
     return routing.build(config, make, problems)
@@ -309,7 +312,9 @@ def _classifiers(config: Config, problems: list[str]) -> list[Classifier]:
     return [one[0] for one in made if one is not None]
 
 
-def construct(group: str, name: str, table: dict[str, Any], place: str) -> tuple[Any, Any]:
+def construct(
+    group: str, name: str, table: dict[str, Any], place: str, load: Callable[[str, str], Any] = plugins.load
+) -> tuple[Any, Any]:
     """A plugin and its options.
 
     Args:
@@ -320,7 +325,7 @@ def construct(group: str, name: str, table: dict[str, Any], place: str) -> tuple
         ConfigError: the plugin is missing, its keys are wrong, or it fails when it is made.
     """
     try:
-        kind = plugins.load(group, name)
+        kind = load(group, name)
         options = configuration.parse_options(kind.Config, table, place)
         return kind(options), options
     except plugins.PluginError as error:
