@@ -1,6 +1,7 @@
 """The dry run of a call: classify, route and limit without asking anybody or holding anything."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 
 import orjson
 
@@ -8,7 +9,7 @@ from gateway.content import EMPTY, Content
 from gateway.contracts import Caller, Envelope, Headers
 from gateway.dialects import DIALECTS
 from gateway.errors import GatewayError
-from gateway.exchange import Exchange, Plan
+from gateway.exchange import Exchange, Plan, Target
 from gateway.flow import Flow
 from gateway.ledger.charges import dollars
 from gateway.names import Slug
@@ -44,7 +45,9 @@ async def explain(flow: Flow, body: dict[str, Any], dialect: str, caller: Caller
         dialect: the dialect it is in.
 
     Returns:
-        task, reason, error and candidates in order, each with its prices and what would be held.
+        task, reason, winner, error and candidates in order, each with its prices, what would be held, how it
+        is and what a translation would leave out; the baseline, and what is saved if the call costs the most
+        that it can on both; what outcomes say of the route's models.
     """
     reader = DIALECTS[Slug(dialect)]
     model = body.get("model")
@@ -70,7 +73,13 @@ async def explain(flow: Flow, body: dict[str, Any], dialect: str, caller: Caller
         if isinstance(plan, GatewayError):
             answer["error"] = plan.code
         else:
-            answer |= {"reason": plan.reason, "candidates": _candidates(flow, exchange, plan)}
+            answer |= {
+                "reason": plan.reason,
+                "winner": plan.targets[0].name,
+                "candidates": _candidates(flow, exchange, plan),
+                **_saving(flow, exchange, plan),
+                "quality": _quality(flow, exchange),
+            }
     except GatewayError as error:
         answer["error"] = error.code
     return answer
@@ -85,6 +94,19 @@ def as_text(answer: dict[str, Any]) -> str:
     for number, one in enumerate(answer["candidates"], 1):
         price = f"{one['input_usd'] or '?'} in, {one['output_usd'] or '?'} out, dollars per million tokens"
         lines.append(f"{number}.        {one['model']}  holds {one['held_usd'] or 'unpriced'}  ({price})")
+        lines += [f"          {note}" for note in _notes(one)]
+    if answer.get("baseline"):
+        saved = answer["expected_saving_usd"]
+        told = (
+            f"saves {saved} if the answer is as long as it may be"
+            if saved is not None
+            else "what is saved is not known"
+        )
+        lines.append(f"baseline  {answer['baseline']}: {told}")
+    for one in answer.get("quality", ()):
+        kept = "unknown" if one["kept"] is None else f"{one['kept'] / 10:g} %"
+        told = f"{kept} kept, at least {one['bound'] / 10:g} % (n={one['count']}): {one['reason']}"
+        lines.append(f"quality   {one['candidate']} for {one['requested']}: {told}")
     lines += [f"excluded  {one['model']}: {one['reason']}" for one in answer.get("excluded", [])]
     return "\n".join(lines)
 
@@ -110,21 +132,79 @@ VERBS = {
 }
 
 
+def _notes(one: dict[str, Any]) -> Iterator[str]:
+    """What else is to be said of a candidate."""
+    latency = (
+        f"{one['latency_us']} µs to the first byte" if one["latency_us"] is not None else "not asked yet"
+    )
+    yield f"{'well' if one['healthy'] else 'set aside'}, {latency}, {one['in_flight']} calls under way"
+    if one["untranslatable"]:
+        yield f"cannot be asked: {one['untranslatable']}"
+    elif one["dropped"] is not None:
+        left_out = ", ".join(one["dropped"]) or "nothing"
+        yield f"is asked in {one['dialect']}, which leaves out {left_out}"
+
+
 def _candidates(flow: Flow, exchange: Exchange, plan: Plan) -> list[dict[str, Any]]:
     shown = []
     for target in plan.targets:
         held = flow.measure(exchange.call, target)
-        price = target.price
+        price, seen = target.price, flow.route.candidate(exchange.call, target)
         shown.append(
             {
                 "model": target.name,
+                "tier": target.tier,
+                "healthy": seen.healthy,
+                "latency_us": seen.latency_us,
+                "in_flight": seen.in_flight,
                 "price_version": price.version if price else None,
                 "input_usd": _per_million(price.input_rate if price else None),
                 "output_usd": _per_million(price.output_rate if price else None),
                 "held_usd": None if held is None else dollars(held),
+                **_translation(flow, exchange, target),
             }
         )
     return shown
+
+
+def _saving(flow: Flow, exchange: Exchange, plan: Plan) -> dict[str, Any]:
+    """What the call is measured against, and the difference of what would be held on both."""
+    if plan.baseline is None:
+        return {"baseline": None, "expected_saving_usd": None}
+    held, against = (flow.measure(exchange.call, one) for one in (plan.targets[0], plan.baseline))
+    saved = None if held is None or against is None else dollars(against - held)
+    return {"baseline": plan.baseline.name, "expected_saving_usd": saved}
+
+
+def _translation(flow: Flow, exchange: Exchange, target: Target) -> dict[str, Any]:
+    """The dialect that a target is asked in, and what is left out of the call for it."""
+    call = exchange.call
+    found: dict[str, Any] = {"dialect": call.dialect, "dropped": None, "untranslatable": None}
+    try:
+        passage = flow.translate(exchange, target)
+    except GatewayError as error:
+        return found | {"dialect": None, "untranslatable": error.code}
+    if passage is None:
+        return found
+    return found | {"dialect": passage.call.dialect, "dropped": list(passage.dropped)}
+
+
+def _quality(flow: Flow, exchange: Exchange) -> list[dict[str, Any]]:
+    """What outcomes say of the route's models in each other's place, for the call's task."""
+    policy = flow.routes.get(Slug(exchange.call.model)) if exchange.call.model in flow.routes else None
+    waiting, found = [policy] if policy is not None else [], []
+    while waiting:
+        inner = waiting.pop()
+        waiting += inner.parts.values()
+        verdicts = getattr(inner.router, "verdicts", None)
+        for one in verdicts() if callable(verdicts) else ():
+            if one.task == exchange.labels.task:
+                found.append({name: getattr(one, name) for name in VERDICT})
+    return found
+
+
+VERDICT: Final = ("requested", "candidate", "kept", "bound", "count", "moves", "reason")
+"""What is shown of a verdict; kept and bound in thousandths."""
 
 
 def _per_million(picos: int | None) -> str | None:

@@ -9,6 +9,7 @@ from gateway.accounts.vault import Vault
 from gateway.clock import SystemClock
 from gateway.config import Config, ConfigError
 from gateway.contracts import Caller
+from gateway.ledger.ledger import Ledger
 from gateway.names import Slug
 from gateway.upstreams.trials import Trials
 
@@ -68,7 +69,9 @@ async def dry_run(config: Config, body: dict[str, Any], dialect: str, key_id: st
         if caller is None:
             raise ConfigError(["--key: no usable key has this id"])
         vault = Vault(master, await store.secrets.load())
-        lasting = replace(_nothing_lasting(), directory=directory, stored=vault.credentials)
+        ledger = Ledger(SystemClock())  # policies may ask what was spent
+        await ledger.read(store.records.spent)
+        lasting = replace(_nothing_lasting(), directory=directory, stored=vault.credentials, ledger=ledger)
         built = flow.build(config, lasting)
         flow.teach(built, await store.outcomes.cells())
         await Trials(store.records).look(built.routes)

@@ -189,7 +189,7 @@ class Route:
             labels=exchange.labels,
             tags=call.tags,
             key=caller.key_id,
-            candidates={name: self._candidate(call, target) for name, target in targets.items()},
+            candidates={name: self.candidate(call, target) for name, target in targets.items()},
             seed=random.getrandbits(32),
             requested=next(named, None),
             at_us=exchange.at_us,
@@ -209,7 +209,8 @@ class Route:
             and self._catalogue.lacks(one[0], exchange.call.shape) is None
         )
 
-    def _candidate(self, call: Call, target: Target) -> Candidate:
+    def candidate(self, call: Call, target: Target) -> Candidate:
+        """A target as policies see it now."""
         price, vitals = target.price, self._gate.look(target)
         return Candidate(
             name=target.name,
