@@ -104,7 +104,8 @@ def prove(rows: Iterable[Mapping[str, Any]], by: Sequence[str], cells: Iterable[
         group.cache += row["saved_cache_nanos"]
         group.moved += row["saved_estimated"]
         if row["saved_estimated"]:
-            group.kept.append(_kept(known, *(row[name] for name in PAIR), row["saved_estimated"]))
+            task, model, baseline = (row[name] for name in PAIR)
+            group.kept.append(_kept(known, task, model, baseline, row["saved_estimated"]))
     return dict(sorted(groups.items(), key=lambda item: -item[1].baseline))
 
 

@@ -1,5 +1,7 @@
 """The simulation of the canary, small: what is worse is stopped, what is not is left alone."""
 
+from pathlib import Path
+
 import pytest
 
 from bench import canary
@@ -35,3 +37,13 @@ def test_a_case_in_which_nothing_was_stopped_has_no_time_until_then() -> None:
     assert canary.line(canary.Outcome(CASES["the same"], 1, (50,), ("cost",))).endswith(
         "| 100.0% | 50 | 50 |"
     )
+
+
+def test_the_page_has_a_line_for_each_case_and_keeps_its_promise() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "canary.md").read_text("utf-8")
+    lines = page.partition("<!-- simulated -->")[2].partition("<!-- end -->")[0].strip().split("\n")[2:]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert [row[0] for row in rows] == list(CASES)
+    for name, stopped, *_ in rows:
+        share = float(stopped.removesuffix("%")) / 100
+        assert share <= 0.05 if CASES[name].null else share >= 0.95, name
