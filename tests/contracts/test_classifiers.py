@@ -1,5 +1,10 @@
 """What every classifier promises: a name and a number for any call, for each that is installed."""
 
+import random
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
@@ -13,6 +18,8 @@ from gateway.content import Content, Document, Purpose
 from gateway.contracts import Call, Classifier, Labels, Shape
 from gateway.dialects import DIALECTS
 from gateway.names import Slug
+from gateway.quality.fitted import Fitted, dump
+from gateway.quality.fitting import Feedback, fit
 from gateway.records import PathKind
 
 NAMES = sorted(plugins.find("gateway.classifiers"))
@@ -24,9 +31,32 @@ def classifier(request: pytest.FixtureRequest) -> Classifier:
     return made(request.param)
 
 
+@cache
+def fitted() -> bytes:
+    """A file for classifiers that need one."""
+    chance = random.Random(2)
+    rows = [
+        Feedback(prompt=f"{word} it {chance.randrange(9)}", group="", cheap=cheap, requested=1.0)
+        for _ in range(60)
+        for word, cheap in (("spell", 1.0), ("prove", 0.0))
+    ]
+    found = fit(rows, b"key", 0.9, 0.9)
+    assert found is not None
+    large, small = Slug("p/large"), Slug("p/small")
+    one = Fitted(
+        requested=large, candidate=small, model=found.model, curve=found.curve, threshold=900, facts={}
+    )
+    return dump([one])
+
+
+@cache
 def made(name: str) -> Classifier:
     kind = plugins.load("gateway.classifiers", name)
-    classifier: Classifier = kind(config.parse_options(kind.Config, {}, "here"))
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "fitted.json"
+        path.write_bytes(fitted())
+        options = {"file": str(path)} if any(one.name == "file" for one in fields(kind.Config)) else {}
+        classifier: Classifier = kind(config.parse_options(kind.Config, options, "here"))
     return classifier
 
 

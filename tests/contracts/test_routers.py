@@ -25,6 +25,9 @@ GIVEN: dict[str, Any] = {
     "tasks": ("code",),
     "rules": ({"when": {"task": ["code"]}, "to": TARGETS[1]},),
     "otherwise": TARGETS[0],
+    "stable": TARGETS[0],
+    "trial": TARGETS[1],
+    "since": "2026-01-31",
 }
 """Values for the keys that routers have, by their names."""
 
