@@ -58,8 +58,11 @@ def check_names(routes: Mapping[Slug, Policy], serves: Callable[[Slug], bool], p
                 told.append(f"routes.{name}: leads back to itself ({way}), and no model has its name")
             elif len(path) == 1:
                 told.append(f"routes.{name}: no configured provider serves the model {target}")
-        for target in (*(one for names in policy.on.values() for one in names), policy.baseline):
-            if target is not None and not serves(target):
+        beside = [one for names in policy.on.values() for one in names]
+        if policy.baseline is not None:
+            beside.append(policy.baseline)
+        for target in beside:
+            if not serves(target):
                 hint = "; a route cannot stand here" if target in routes else ""
                 told.append(f"routes.{name}: no configured provider serves the model {target}{hint}")
     problems += dict.fromkeys(told)
@@ -167,7 +170,9 @@ class _Nest:
             return name
         for key in sorted(_OF_ROUTES.intersection(rest)):
             del rest[key]
-            self._problems.append(f"{place}.{key}: belongs to the table of a route, not to a policy inside it")
+            self._problems.append(
+                f"{place}.{key}: belongs to the table of a route, not to a policy inside it"
+            )
         part = self._policy(name, place, use, rest, around, depth + 1)
         if part is not None:
             parts[name] = part

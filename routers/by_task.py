@@ -199,10 +199,10 @@ def _minutes(span: str, place: str) -> tuple[int, int]:
     if found is None:
         raise ValueError(f'{place}: hours are "08:00-18:00", in UTC')
     begin_hour, begin, end_hour, end = (int(part) for part in found.groups())
-    span = (begin_hour * 60 + begin, end_hour * 60 + end)
-    if span[0] == span[1] or max(span) > _DAY_MINUTES:
+    first, last = begin_hour * 60 + begin, end_hour * 60 + end
+    if first == last or max(first, last) > _DAY_MINUTES:
         raise ValueError(f"{place}: a span ends after it begins, at 24:00 at the latest")
-    return span
+    return first, last
 
 
 def _days(names: tuple[str, ...], place: str) -> Test:

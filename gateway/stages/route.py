@@ -136,7 +136,7 @@ class Route:
         baseline; empty where the caller may use neither."""
         declared = self._catalogue.resolve(policy.baseline) if policy.baseline else None
         # That the caller may use the route says nothing of a model beside the route's own.
-        inside = policy.name if policy.baseline in policy.leaves() else ""
+        inside = policy.name if policy.baseline in tuple(policy.leaves()) else ""
         for found, asked in ((requested, policy.name), (declared, inside)):
             if found is not None and self._unfit(exchange, found[0], asked) is None:
                 return (found[0],)

@@ -130,9 +130,11 @@ class Policies:
         try:
             choice = _heard(policy.router.plan(question), question)
         except Exception as failure:  # a plugin's mistake costs its choice, never a call
-            return self._failed(policy, log.kind(failure), log.place(failure))
+            self._failed(policy, log.kind(failure), log.place(failure))
+            return None
         except (SystemExit, CancelledError) as failure:  # nobody but the plugin can have raised these
-            return self._failed(policy, log.kind(failure), log.place(failure))
+            self._failed(policy, log.kind(failure), log.place(failure))
+            return None
         took_ns = time.monotonic_ns() - began_ns
         if took_ns > self._time_ns and (
             took_ns > self._time_ns * PATIENCE or time.thread_time_ns() - worked_ns > self._time_ns
@@ -142,8 +144,8 @@ class Policies:
             self._strike(policy)
             return None
         if choice is None:
-            return self._failed(policy, NO_CHOICE, None)
-        if self._strikes:
+            self._failed(policy, NO_CHOICE, None)
+        elif self._strikes:
             self._strikes.pop(policy.name, None)
         return choice
 

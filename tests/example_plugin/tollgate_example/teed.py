@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from gateway.contracts import AccountStore, OutcomeStore, RecordStore, SecretStore, Span, StoreError
+from gateway.contracts import AccountStore, Arm, OutcomeStore, RecordStore, SecretStore, Span, StoreError
 from gateway.names import Slug
 from gateway.records import Record
 from gateway.store.sqlite import SqliteStore
@@ -39,6 +39,9 @@ class TeedRecords:
 
     async def spent(self) -> dict[Slug, Nanos]:
         return await self._inner.spent()
+
+    async def arms(self, route: Slug, since_us: int, after: int) -> tuple[int, list[Arm]]:
+        return await self._inner.arms(route, since_us, after)
 
     async def find(self, ids: Sequence[Slug]) -> list[Record]:
         return await self._inner.find(ids)
