@@ -42,6 +42,10 @@ price = {{ input = "0.15", output = "0.60" }}
 max_connections_per_host = 2000
 max_idle_per_host = 2000
 """
+UNLABELLED = """
+[classify]
+use = ["shape"]
+"""
 NGINX = """
 worker_processes 1;
 daemon off;
@@ -110,27 +114,26 @@ class Contender:
 
 
 def start_tollgate(
-    folder: Path, upstream: int | None, python: str = sys.executable, name: str = "tollgate"
+    folder: Path, upstream: int | None, python: str = sys.executable, name: str = "tollgate", more: str = ""
 ) -> tuple[Contender, float]:
     """Tollgate with everything on; and the seconds from its start to its first answer.
 
     Args:
         upstream: the mock's port; None: nothing is configured but where files go.
         python: of the environment in which it is installed.
+        more: further tables of the configuration.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port = machine.free_port()
     text = TOLLGATE.format(port=port, admin_port=machine.free_port(), folder=folder)
     if upstream is not None:
-        text += MOCK.format(upstream=upstream)
+        text += MOCK.format(upstream=upstream) + more
     (folder / "gateway.toml").write_text(text)
     with (folder / "out").open("w") as out:
         began = time.monotonic()
         process = subprocess.Popen(
             machine.pinned([python, "-m", "gateway", "serve", "--config", f"{folder}/gateway.toml"], True),
-            cwd=None
-            if python == sys.executable
-            else folder,  # where no checkout comes first
+            cwd=None if python == sys.executable else folder,  # where no checkout comes first
             stdout=out,
             stderr=subprocess.DEVNULL,
             text=True,

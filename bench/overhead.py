@@ -235,6 +235,9 @@ def start_all(
         Contender(name="direct", port=upstream),
         contenders.start_tollgate(folder / "tollgate", upstream)[0],
     ]
+    if not only or "unlabelled" in only:  # the same without the classifier of words
+        place, more = folder / "unlabelled", contenders.UNLABELLED
+        running.append(contenders.start_tollgate(place, upstream, name="unlabelled", more=more)[0])
     if against is not None:
         running.append(contenders.start_tollgate(folder / "other", upstream, against, "other")[0])
     missing: dict[str, str] = {}
@@ -303,7 +306,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="one short round, for a smoke test")
     parser.add_argument("--tiny", action="store_true", help="only see whether it works")
     parser.add_argument("--rounds", type=int, default=0)
-    parser.add_argument("--only", action="append", default=[], help="passthrough, nginx or litellm")
+    parser.add_argument("--only", action="append", default=[], help="unlabelled, passthrough, nginx, litellm")
     parser.add_argument(
         "--against", metavar="PYTHON", help="another version, in the environment of this interpreter"
     )
