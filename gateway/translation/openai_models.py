@@ -61,6 +61,10 @@ _LINES: Final = tuple(
 
 REASONING: Final = Slug("reasoning")
 EFFORT: Final = Slug("effort")
+USER: Final = Slug("user")
+
+USER_LENGTH: Final = 64
+"""Characters of the longest name of a user. Source: the API's own error message."""
 
 _DEFAULTS: Final = {
     Slug("temperature"): 1,
@@ -75,6 +79,7 @@ MODEL_LOSSES: Final = {
     EFFORT: Loss.DROPPED,  # the nearest that the model knows is sent
     BUDGET: Loss.DROPPED,  # told as an effort
     STOP: Loss.DROPPED,
+    USER: Loss.DROPPED,  # longer than is taken
 }
 
 BUDGETS: Final = ((0, Effort.NONE), (4096, Effort.LOW), (16384, Effort.MEDIUM))
@@ -100,6 +105,9 @@ def fitted(ask: Ask, model: str, losses: Losses) -> Ask:
     if ask.stop and not line.stops:
         losses.drop(STOP)
         fields["stop"] = ()
+    if ask.user is not None and len(ask.user) > USER_LENGTH:
+        losses.drop(USER)
+        fields["user"] = None
     return replace(ask, **fields)
 
 

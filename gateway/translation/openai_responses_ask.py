@@ -79,6 +79,15 @@ HOSTED: Final = slugs(
 )  # fmt: skip
 """Tools that the provider itself runs, or that are no functions."""
 
+BESIDE: Final = {
+    name: Slug(f"tools.{name}")
+    for name in (
+        "web_search", "web_search_preview", "image_generation", "local_shell", "custom", "namespace",
+        "tool_search",
+    )
+}  # fmt: skip
+"""Such tools that may be left out where functions are offered, too: agents always offer them."""
+
 ITEMS: Final = slugs(
     "item_reference", "web_search_call", "file_search_call", "computer_call", "computer_call_output",
     "image_generation_call", "code_interpreter_call", "local_shell_call", "local_shell_call_output",
@@ -92,6 +101,7 @@ ITEMS: Final = slugs(
 READ_LOSSES: Final = {
     **FIELDS.losses,
     **dict.fromkeys(HOSTED.values(), Loss.REFUSED),
+    **dict.fromkeys(BESIDE.values(), Loss.DROPPED),
     **dict.fromkeys(ITEMS.values(), Loss.REFUSED),
     INCLUDE: Loss.DROPPED,  # other than encrypted reasoning, which is given unasked
     TRUNCATION: Loss.DROPPED,
@@ -161,13 +171,16 @@ def _reasoning(tree: dict[str, Any], losses: Losses) -> Reasoning | None:
 
 
 def _tools(tree: dict[str, Any], losses: Losses) -> tuple[Tool, ...]:
-    tools = []
-    for entry in list_in(tree, "tools"):
-        kind = object_of(entry, "tools").get("type")
-        if kind != "function":
-            losses.refuse(HOSTED.get(kind, UNKNOWN_TOOL) if type(kind) is str else UNKNOWN_TOOL)
-        tools.append(tool_of(entry))
-    return tuple(tools)
+    entries = [object_of(entry, "tools") for entry in list_in(tree, "tools")]
+    functions = [entry for entry in entries if entry.get("type") == "function"]
+    for entry in entries:
+        kind = entry.get("type")
+        name = kind if type(kind) is str else ""
+        if functions and name in BESIDE:
+            losses.drop(BESIDE[name])
+        elif name != "function":
+            losses.refuse(HOSTED.get(name, UNKNOWN_TOOL))
+    return tuple(map(tool_of, functions))
 
 
 # --- items --------------------------------------------------------------------------------------------

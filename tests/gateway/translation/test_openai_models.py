@@ -5,6 +5,8 @@ import pytest
 from gateway.translation.canonical import Ask, Effort, Reasoning
 from gateway.translation.losses import Losses
 from gateway.translation.openai_models import STRANGER, Samples, fitted, line_of
+from gateway.translation.tongue import Tongue
+from tests.gateway.translation.openai_samples import BOTH, write
 
 
 @pytest.mark.parametrize(
@@ -109,3 +111,11 @@ def test_a_model_that_does_not_think_is_not_told_how(reasoning: Reasoning | None
 def test_a_budget_is_sent_as_an_effort(budget: int, effort: Effort | None) -> None:
     ask = Ask(reasoning=Reasoning(budget_tokens=budget, shown=True))
     assert fitted(ask, "gpt-6", Losses()).reasoning == Reasoning(effort=effort, shown=True)
+
+
+@pytest.mark.parametrize("tongue", BOTH, ids=lambda tongue: tongue.NAME)
+def test_a_name_of_a_user_that_is_too_long_is_left_out(tongue: Tongue) -> None:
+    body, dropped = write(tongue, Ask(user="u" * 64))
+    assert (body["user"], dropped) == ("u" * 64, [])
+    body, dropped = write(tongue, Ask(user="u" * 65))
+    assert ("user" in body, dropped) == (False, ["user"])

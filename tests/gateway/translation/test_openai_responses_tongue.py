@@ -702,3 +702,17 @@ def test_headers_tell_what_an_answer_is() -> None:
 def test_complaints_are_those_of_openai() -> None:
     complaint = RESPONSES.read_complaint(400, RESPONSES.write_complaint(Complaint(400, "no")))
     assert complaint == Complaint(400, "no")
+
+
+def test_an_agents_hosted_tools_are_left_out_beside_functions() -> None:
+    function = {"type": "function", "name": "f", "parameters": {"type": "object"}}
+    tools = [function, {"type": "web_search"}, {"type": "namespace", "name": "n", "tools": [function]}]
+    ask, dropped = read(RESPONSES, LEAST[RESPONSES.NAME] | {"tools": tools})
+    assert [tool.name for tool in ask.tools] == ["f"]
+    assert dropped == ["tools.web_search", "tools.namespace"]
+    assert refused(RESPONSES, LEAST[RESPONSES.NAME] | {"tools": tools[1:]}) == (
+        "cannot_translate",
+        "web_search",
+    )
+    alone = {"tools": [function, {"type": "file_search"}]}
+    assert refused(RESPONSES, LEAST[RESPONSES.NAME] | alone) == ("cannot_translate", "file_search")
