@@ -1,6 +1,6 @@
 """Measures route-eval's decisions on public routing data: one split is feedback, the other is judged.
 
-    python bench/routing/evaluate.py DATA_FOLDER [--floor 0.99] [--groups] [--limit N]
+    python bench/routing/evaluate.py DATA_FOLDER [--floor 0.99] [--groups | --table] [--limit N] [--transfer]
 
 DATA_FOLDER holds routellm.jsonl.gz, zeroeval.jsonl.gz and prices.json; they are not part of this repository.
 """
@@ -32,7 +32,7 @@ PAIRS = [
     ("zeroeval", "", HAIKU, OPUS),
     ("zeroeval", "", "gemini-1.5-flash", "gemini-1.5-pro"),
     ("zeroeval", "", MINI, "gpt-4-turbo-2024-04-09"),
-    ("zeroeval", "", "claude-3-sonnet-20240229", SONNET),
+    ("zeroeval", "", "claude-3-sonnet-20240229", OPUS),
     ("zeroeval", "", "Mixtral-8x7B-Instruct-v0.1", GPT4O),
 ]
 HONEST = 0.04
@@ -87,11 +87,11 @@ def apgr_error(rows: list[dict], scores: list[float], draws: int = 60) -> float:
     return pstdev(found)
 
 
-def feedback(rows: list[dict], groups: bool) -> list[Feedback]:
-    """Rows as the fit takes them."""
+def feedback(rows: list[dict], groups: bool, table: bool = False) -> list[Feedback]:
+    """Rows as the fit takes them. table: without a word of the prompt."""
     return [
         Feedback(
-            prompt=row["prompt"],
+            prompt="" if table else row["prompt"],
             group=row["group"] if groups else "",
             cheap=float(row["cheap"]),
             requested=float(row["requested"]),
@@ -118,9 +118,14 @@ def main() -> None:
     parser.add_argument("--confidence", type=float, default=0.9)
     parser.add_argument("--limit", type=int, default=10**9, help="feedback rows at most")
     parser.add_argument("--groups", action="store_true", help="tell the group of each row, too")
+    parser.add_argument("--table", action="store_true", help="tell the group of each row, and nothing else")
+    parser.add_argument(
+        "--transfer", action="store_true", help="learn from word problems, judge code, facts and grids"
+    )
     parser.add_argument("--skip", default="", help="leave out sets of this name")
     options = parser.parse_args()
     data, prices = load(options.folder)
+    groups = options.groups or options.table
     sums: list[tuple[bool, float, float, float, float]] = []
     for source, part, cheap, requested in PAIRS:
         if options.skip and options.skip == part:
@@ -128,11 +133,16 @@ def main() -> None:
         rows = choose(data[source], part, cheap, requested)
         train = [row for row in rows if row["split"] == "train"][: options.limit]
         dev = [row for row in rows if row["split"] == "dev"]
+        if options.transfer:
+            if source != "zeroeval":
+                continue
+            train = [row for row in rows if row["set"].endswith(("gsm", "math"))]
+            dev = [row for row in rows if not row["set"].endswith(("gsm", "math"))]
         began = time.perf_counter()
-        found = fit(feedback(train, options.groups), b"measured", options.floor, options.confidence)
+        found = fit(feedback(train, groups, options.table), b"measured", options.floor, options.confidence)
         took = time.perf_counter() - began
         assert found is not None
-        asked = feedback(dev, options.groups)
+        asked = feedback(dev, groups, options.table)
         began = time.perf_counter()
         scores = [found.model.score(Reader(row.prompt), row.group) for row in asked]
         each_us = (time.perf_counter() - began) / len(dev) * 1e6

@@ -17,7 +17,8 @@ SHAPE_WEIGHT: Final = 0.06
 MARK_WEIGHT: Final = 0.2
 GROUP_WEIGHT: Final = 0.45
 """Of the features beside words, whose squares add up to 1."""
-OUTPUT_TOKENS: Final = 200
+OUTPUT_TOKENS: Final = 100
+LOSS_WEIGHT: Final = 0.5
 LEAST: Final = 60
 """Rows below which nothing is fitted."""
 
@@ -71,7 +72,7 @@ class Model:
     base: float
 
     def score(self, reader: "Reader", group: str = "") -> float:
-        """What the cheaper model gains over the requested one, as far as the prompt tells: mostly below 0."""
+        """What the cheaper model gains over the requested one less what it loses: mostly below 0."""
         weights = self.weights
         line = list(map(weights.__getitem__, reader.words(self.key)))
         total = self.base + sum(line) / math.sqrt(len(line) or 1)
@@ -117,16 +118,22 @@ def fit(rows: Sequence[Feedback], key: bytes, floor: float, confidence: float) -
     table = [_row(row.prompt, row.group, blank) for row in rows]
     width = features.WIDTH + len(blank.groups)
     parts = folds(len(rows), FOLDS)
-    best = _best(lambda penalty: _out_of_fold(table, gains, width, parts, penalty))
-    base = sum(gains) / len(gains)
-    weights = ridge(matrix(table, width), [gain - base for gain in gains], best.penalty)
-    scores = best.scores
+    # What is lost is told more surely than what is won, so it counts more.
+    losses = [max(-gain, 0.0) for gain in gains]
+    gained, lost = (_learn(table, wanted, width, parts) for wanted in (gains, losses))
+    scores = [one - LOSS_WEIGHT * two for one, two in zip(gained.scores, lost.scores, strict=True)]
+    weights = [one - LOSS_WEIGHT * two for one, two in zip(gained.weights, lost.weights, strict=True)]
     curve = fit_curve(scores, [gain >= 0 for gain in gains])
     requested = sum(row.requested for row in rows) / len(rows)
     worths = [worth(score, row.prompt) for score, row in zip(scores, rows, strict=True)]
     cut, worth_cut = (find_cut(line, gains, requested, floor, confidence) for line in (scores, worths))
     model = Model(
-        key=key, weights=weights, means=blank.means, scales=blank.scales, groups=blank.groups, base=base
+        key=key,
+        weights=weights,
+        means=blank.means,
+        scales=blank.scales,
+        groups=blank.groups,
+        base=gained.base - LOSS_WEIGHT * lost.base,
     )
     return Fit(model=model, curve=curve, cut=cut, worth_cut=worth_cut, scores=scores)
 
@@ -136,6 +143,24 @@ class _Try:
     penalty: float
     error: float
     scores: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Learnt:
+    """base and weights: of all rows. scores: of each row, from the others."""
+
+    base: float
+    weights: Sequence[float]
+    scores: Sequence[float]
+
+
+def _learn(
+    table: Sequence[features.Row], wanted: Sequence[float], width: int, parts: Sequence[Sequence[int]]
+) -> _Learnt:
+    best = _best(lambda penalty: _out_of_fold(table, wanted, width, parts, penalty))
+    base = sum(wanted) / len(wanted)
+    weights = ridge(matrix(table, width), [one - base for one in wanted], best.penalty)
+    return _Learnt(base, weights, best.scores)
 
 
 def _best(attempt: Callable[[float], _Try]) -> _Try:
