@@ -98,6 +98,9 @@ def saving(
 
 def without_cache(reading: Reading) -> Reading:
     """The same reading as if the provider had no prompt cache; the very same where it used none."""
+    if not reading.asides:
+        bare = _bare(reading.usage)
+        return reading if bare is reading.usage else replace(reading, usage=bare)
     asides = tuple(replace(aside, usage=_bare(aside.usage)) for aside in reading.asides)
     usage = _bare(reading.usage)
     if usage is reading.usage and all(

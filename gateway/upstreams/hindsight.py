@@ -140,10 +140,12 @@ class Hindsight:
         """Add what the policy's choices would have cost; the reason why the call cannot be replayed."""
         usage = usage_of(record)
         targets = {name: target for name in self._names if (target := self._target(record, name)) is not None}
-        prices = {name: self._price_at(target, record.at) for name, target in targets.items()}
-        candidates = {
-            name: self._candidate(targets[name], price, usage) for name, price in prices.items() if price
+        prices = {
+            name: price
+            for name, target in targets.items()
+            if (price := self._price_at(target, record.at)) is not None
         }
+        candidates = {name: self._candidate(targets[name], price, usage) for name, price in prices.items()}
         if not candidates:
             return NO_CANDIDATE
         question = self._question(record, candidates)
@@ -225,7 +227,7 @@ class _Amount:
     cache: int = 0
 
 
-def _moved(usage: Usage, ratio: Ratio, price: Price | None, model: Slug, failed: bool) -> _Amount | None:
+def _moved(usage: Usage, ratio: Ratio, price: Price, model: Slug, failed: bool) -> _Amount | None:
     """What a usage costs on a model that did not have it; None where a class of it has no price there."""
     output = (usage.output * ratio.over + ratio.under // 2) // ratio.under
     there = replace(usage, output=output, reasoning=min(usage.reasoning, output))
@@ -271,9 +273,7 @@ def usage_of(record: Record) -> Usage:
     )
 
 
-def _cost(usage: Usage, price: Price | None) -> Nanos | None:
-    if price is None:
-        return None
+def _cost(usage: Usage, price: Price) -> Nanos | None:
     return cost(Reading(usage=usage, source=Source.REPORTED), price, lambda model: None)
 
 

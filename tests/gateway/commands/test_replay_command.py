@@ -9,8 +9,10 @@ import pytest
 
 from gateway import config, opening
 from gateway.cli import main
+from gateway.commands.replay import as_text
 from gateway.names import Slug
 from gateway.records import PathKind
+from gateway.upstreams.hindsight import Forecast
 from gateway.usage import Nanos
 from tests.sample_records import a_record
 
@@ -81,6 +83,21 @@ def test_what_was_left_out_is_told(path: Path, capsys: pytest.CaptureFixture[str
     text = capsys.readouterr().out
     assert "1 are left out: it is not known what they cost" in text
     assert "1 count as they were: no model of the route can serve or price them" in text
+
+
+def test_a_canary_is_replayed_as_if_it_began_with_the_period(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with path.open("a") as file:
+        file.write('[routes.try]\nuse = "canary"\nstable = "dear"\ntrial = "cheap"\nsince = "2020-01-01"\n')
+        file.write("share = 1.0\n")
+    fill(path, [a_call(number) for number in range(3)])
+    assert main(["replay", "--route", "try", "--since", "2025-01-01", "--json", "--config", str(path)]) == 0
+    assert json.loads(capsys.readouterr().out)["models"] == {"echo/cheap": 3}
+
+
+def test_how_often_a_policy_had_no_choice_is_told() -> None:
+    assert "3 times the policy had no choice" in as_text(Forecast(totals=[1], failed=3), "auto")
 
 
 @pytest.mark.parametrize("words", [["--route", "nowhere"], ["--route", "auto", "--runs", "0"]])
