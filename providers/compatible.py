@@ -1,10 +1,10 @@
 """Any server that speaks OpenAI's dialects: vLLM, Ollama, OpenRouter, Together and the like."""
 
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
 
-from gateway.content import Content, Secret
+from gateway.content import Content, Document, Purpose, Secret
 from gateway.contracts import Call, Headers, UpstreamRequest
 from gateway.errors import UpstreamError
 from gateway.names import Slug
@@ -15,6 +15,8 @@ from gateway.providers.openai import bearer, chosen
 _name = re.compile(r"[a-z0-9-]{1,64}").fullmatch
 _value = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,1022}[\x21-\x7e])?").fullmatch
 KEY_NAMES: Final = frozenset({"authorization", "api-key", "x-api-key"})
+OWN_KEYS: Final = frozenset({"model", "stream", "store", "messages", "input", "max_tokens", "n"})
+"""Keys of a body that change what a call is, or what it can cost."""
 
 
 class Compatible:
@@ -30,18 +32,24 @@ class Compatible:
             dialects: those the server has, such as ["openai_chat"]; empty: all of OpenAI's. Calls in others
                 are translated, where they can be.
             headers: fields sent with every request, such as http-referer for OpenRouter.
+            body: keys that every JSON body has, whatever the caller says, such as
+                { provider = { data_collection = "deny" } } for OpenRouter.
         """
 
         base_url: str
         ask_usage: bool = True
         dialects: tuple[str, ...] = ()
         headers: dict[str, str] = field(default_factory=dict, repr=False)
+        body: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __init__(self, config: Config) -> None:
         self._base_url = checked_url(config.base_url)
         self._ask_usage = config.ask_usage
         self._speaks = chosen(config.dialects)
         self._headers = _checked_headers(config.headers)
+        self._body = config.body
+        if not OWN_KEYS.isdisjoint(config.body):
+            raise ValueError("body: model, stream, store, messages, input, max_tokens and n are the call's own")
 
     @property
     def speaks(self) -> frozenset[Slug]:
@@ -50,6 +58,9 @@ class Compatible:
 
     def request(self, call: Call, model: str, key: Secret | None) -> UpstreamRequest:
         """The call with our key as bearer, or with none where the server wants none."""
+        if self._body and isinstance(call.body, Document):
+            tree = _joined(call.body.open(Purpose.SEND), self._body)
+            call = replace(call, body=Document(tree, call.body.size))
         return ask(self._base_url, call, model, self._headers + bearer(key), ask_usage=self.asks_usage(call))
 
     def failure(self, status: int, headers: Headers, body: Content) -> UpstreamError:
@@ -59,6 +70,16 @@ class Compatible:
     def asks_usage(self, call: Call) -> bool:
         """As configured, for chat streams."""
         return self._ask_usage and call.stream and call.dialect == "openai_chat"
+
+
+def _joined(theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+    """A caller's body with our keys, in objects that both have too; ours win."""
+    joined = dict(theirs)
+    for key, value in ours.items():
+        said = joined.get(key)
+        inside = isinstance(said, dict) and isinstance(value, dict)
+        joined[key] = _joined(said or {}, value) if inside else value
+    return joined
 
 
 def _checked_headers(headers: dict[str, str]) -> Headers:

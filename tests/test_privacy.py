@@ -63,6 +63,7 @@ OPENS = {
         "gateway/dialects/openai_transcription.py": "",
         "gateway/edge/transport.py": "the body goes on the wire",
         "providers/anthropic.py": "the provider's key goes into its header",
+        "providers/compatible.py": "keys of the configuration are put into the body",
         "providers/gemini.py": "the provider's key goes into its header",
         "providers/openai.py": "the provider's key goes into its header",
     },

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.content import Content, Purpose, Secret
+from gateway.content import Content, Document, Purpose, Secret
 from gateway.contracts import Call, Envelope, Provider, UpstreamRequest
 from gateway.dialects import DIALECTS
 from gateway.errors import CredentialDead, UpstreamBusy, UpstreamRefused
@@ -225,3 +225,22 @@ def test_a_callers_own_key_or_address_never_passes_whatever_a_dialect_says() -> 
     )
     names = [name for name, _ in ask("https://h", forged, "m", ()).headers]
     assert names == ["content-type", "user-agent", "openai-beta"]
+
+
+def test_keys_of_the_configuration_are_in_every_body_whatever_the_caller_says() -> None:
+    own = {"provider": {"data_collection": "deny"}, "x_kit": 2}
+    provider = Compatible(Compatible.Config(base_url="http://h", body=own))
+    asked = call("openai_chat")
+    assert isinstance(asked.body, Document)
+    asked.body.open(Purpose.SEND)["provider"] = {"data_collection": "allow", "order": ["a"]}
+    tree = sent(provider.request(asked, "m", KEY))
+    assert tree["provider"] == {"data_collection": "deny", "order": ["a"]}
+    assert (tree["x_kit"], tree["model"]) == (2, "m")
+    assert asked.body.open(Purpose.SEND)["provider"]["data_collection"] == "allow"  # another target's call
+    assert "deny" not in repr(Compatible.Config(base_url="http://h", body=own))
+
+
+@pytest.mark.parametrize("key", ["model", "stream", "store", "max_tokens"])
+def test_keys_that_change_what_a_call_is_cannot_be_configured(key: str) -> None:
+    with pytest.raises(ValueError, match="body: "):
+        Compatible(Compatible.Config(base_url="http://h", body={key: 1}))
