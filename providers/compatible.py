@@ -49,7 +49,7 @@ class Compatible:
         self._headers = _checked_headers(config.headers)
         self._body = config.body
         if not OWN_KEYS.isdisjoint(config.body):
-            raise ValueError("body: model, stream, store, messages, input, max_tokens and n are the call's own")
+            raise ValueError("body: " + ", ".join(sorted(OWN_KEYS)) + " are the call's own")
 
     @property
     def speaks(self) -> frozenset[Slug]:
