@@ -144,11 +144,12 @@ def main() -> None:
         assert found is not None
         asked = feedback(dev, groups, options.table)
         began = time.perf_counter()
-        scores = [found.model.score(Reader(row.prompt), row.group) for row in asked]
+        readers = [Reader(row.prompt) for row in asked]
+        scores = [found.model.score(reader, row.group) for reader, row in zip(readers, asked, strict=True)]
         each_us = (time.perf_counter() - began) / len(dev) * 1e6
         chosen = [
-            worth(score, row.prompt) >= found.worth_cut.score
-            for score, row in zip(scores, asked, strict=True)
+            worth(score, row.prompt) >= found.worth_cut.score and found.model.knows(reader)
+            for score, row, reader in zip(scores, asked, readers, strict=True)
         ]
         kept, saved = judge(dev, chosen, cheap, requested, prices)
         p_ok = [found.curve.probability(score) for score in scores]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.quality.fitting import Feedback, Reader, fit, worth
+from gateway.quality.fitting import Feedback, Fit, Reader, fit, worth
 
 KEY: Final = b"route-eval"
 """Of the hash; nothing is kept, so it need not be secret."""
@@ -32,8 +32,11 @@ def decide(
     if found is None:
         hits = sum(row.cheap >= row.requested for row in known)
         return [Decision((hits + 2 * PRIOR) / (len(known) + 2), False)] * len(asked)
-    scores = [found.model.score(Reader(prompt), group) for prompt, group in asked]
-    return [
-        Decision(found.curve.probability(score), worth(score, prompt) >= found.worth_cut.score)
-        for score, (prompt, _) in zip(scores, asked, strict=True)
-    ]
+    return [_decision(found, prompt, group) for prompt, group in asked]
+
+
+def _decision(found: Fit, prompt: str, group: str) -> Decision:
+    reader = Reader(prompt)
+    score = found.model.score(reader, group)
+    cheap = worth(score, prompt) >= found.worth_cut.score and found.model.knows(reader)
+    return Decision(found.curve.probability(score), cheap)

@@ -21,6 +21,7 @@ Row = Mapping[int, float]
 """Values by column: first words, then shapes, then marks, then whatever the caller adds from WIDTH on."""
 
 _MIX: Final = 0x9E3779B97F4A7C15
+_NUMBERS: Final = (1 << 32) - 1
 _PRIME: Final = (1 << 61) - 1
 _WORD: Final = re.compile(r"\w+|[^\w\s]")
 _DIGIT: Final = re.compile(r"\d")
@@ -35,15 +36,15 @@ _MARKS: Final = (24, 7, 7, 2, 2, 2, 2)
 WIDTH: Final = BUCKETS + SHAPES + sum(_MARKS)
 
 
-def words(text: str, key: bytes) -> set[int]:
-    """The columns of the words and pairs of neighbours of a prompt."""
+def words(text: str, key: bytes) -> tuple[set[int], set[int]]:
+    """The columns of the words and pairs of neighbours of a prompt, and the words' own numbers."""
     tokens = _WORD.findall(window(text).lower())
     numbers = {token: _number(token, key) for token in set(tokens)}
     line = [numbers[token] for token in tokens]
     found = {number % BUCKETS for number in numbers.values()}
     # Pairs are made of their words' numbers: as good as a hash of both, in a tenth of the time.
     found.update([(one * _MIX + two) % _PRIME % BUCKETS for one, two in pairwise(line)])
-    return found
+    return found, {number & _NUMBERS for number in numbers.values()}
 
 
 def window(text: str) -> str:

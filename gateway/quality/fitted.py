@@ -39,7 +39,9 @@ class Fitted:
     facts: Mapping[str, float]
 
     def p_ok(self, reader: Reader) -> int:
-        """How likely the candidate serves a prompt as well, in thousandths."""
+        """How likely the candidate serves a prompt as well, in thousandths; 0 for prompts of another kind."""
+        if not self.model.knows(reader):
+            return 0
         return round(self.curve.probability(self.model.score(reader)) * 1000)
 
 
@@ -100,6 +102,8 @@ def _tree(one: Fitted) -> dict[str, Any]:
         "means": list(model.means),
         "scales": list(model.scales),
         "groups": sorted(model.groups, key=lambda name: model.groups[name]),
+        "known": b64encode(array("I", sorted(model.known)).tobytes()).decode(),
+        "least_known": model.least_known,
         "weights": b64encode(array("f", model.weights).tobytes()).decode(),
     }
 
@@ -125,6 +129,8 @@ def _pair(tree: dict[str, Any]) -> Fitted:
             scales=scales,
             groups=groups,
             base=float(tree["base"]),
+            known=frozenset(array("I", b64decode(tree["known"], validate=True))),
+            least_known=float(tree["least_known"]),
         ),
         curve=Curve(offset, slope),
         threshold=int(tree["threshold"]),

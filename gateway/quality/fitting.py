@@ -2,8 +2,10 @@
 
 import math
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from gateway.quality import features
@@ -19,6 +21,7 @@ GROUP_WEIGHT: Final = 0.45
 """Of the features beside words, whose squares add up to 1."""
 OUTPUT_TOKENS: Final = 100
 LOSS_WEIGHT: Final = 0.5
+STRANGERS: Final = 0.01
 LEAST: Final = 60
 """Rows below which nothing is fitted."""
 
@@ -40,12 +43,12 @@ class Reader:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._words: dict[bytes, Collection[int]] = {}
+        self._words: dict[bytes, tuple[Collection[int], Collection[int]]] = {}
         self.shape = features.shape(text)
         self.marks = features.marks(text)
 
-    def words(self, key: bytes) -> Collection[int]:
-        """Columns of words, by the key of a model."""
+    def words(self, key: bytes) -> tuple[Collection[int], Collection[int]]:
+        """Columns of words and pairs, and the words' own numbers, by the key of a model."""
         found = self._words.get(key)
         if found is None:
             found = self._words[key] = features.words(self._text, key)
@@ -62,6 +65,8 @@ class Model:
         means, scales: of the shapes, over the rows it was fitted on.
         groups: the groups that have a column.
         base: the score of a prompt without features.
+        known: numbers of the words it was fitted on.
+        least_known: share of a prompt's words that must be among them.
     """
 
     key: bytes
@@ -70,11 +75,18 @@ class Model:
     scales: Sequence[float]
     groups: Mapping[str, int]
     base: float
+    known: Set[int] = frozenset()
+    least_known: float = 0.0
+
+    def knows(self, reader: "Reader") -> bool:
+        """Whether the prompt is of the kind that it learnt from: elsewhere its scores mean nothing."""
+        numbers = reader.words(self.key)[1]
+        return sum(map(self.known.__contains__, numbers)) >= self.least_known * len(numbers)
 
     def score(self, reader: "Reader", group: str = "") -> float:
         """What the cheaper model gains over the requested one less what it loses: mostly below 0."""
         weights = self.weights
-        line = list(map(weights.__getitem__, reader.words(self.key)))
+        line = list(map(weights.__getitem__, reader.words(self.key)[0]))
         total = self.base + sum(line) / math.sqrt(len(line) or 1)
         shapes = zip(reader.shape, self.means, self.scales, strict=True)
         for column, (one, mean, scale) in enumerate(shapes, features.BUCKETS):
@@ -115,12 +127,15 @@ def fit(rows: Sequence[Feedback], key: bytes, floor: float, confidence: float) -
         return None
     gains = [row.cheap - row.requested for row in rows]
     blank = _blank(rows, key)
-    table = [_row(row.prompt, row.group, blank) for row in rows]
+    readers = [Reader(row.prompt) for row in rows]
+    table = [_row(reader, row.group, blank) for reader, row in zip(readers, rows, strict=True)]
+    known, least_known = _familiar([reader.words(key)[1] for reader in readers])
     width = features.WIDTH + len(blank.groups)
     parts = folds(len(rows), FOLDS)
     # What is lost is told more surely than what is won, so it counts more.
     losses = [max(-gain, 0.0) for gain in gains]
-    gained, lost = (_learn(table, wanted, width, parts) for wanted in (gains, losses))
+    gained = _learn(table, gains, width, parts, PENALTIES)
+    lost = _learn(table, losses, width, parts, (gained.penalty,))
     scores = [one - LOSS_WEIGHT * two for one, two in zip(gained.scores, lost.scores, strict=True)]
     weights = [one - LOSS_WEIGHT * two for one, two in zip(gained.weights, lost.weights, strict=True)]
     curve = fit_curve(scores, [gain >= 0 for gain in gains])
@@ -134,6 +149,8 @@ def fit(rows: Sequence[Feedback], key: bytes, floor: float, confidence: float) -
         scales=blank.scales,
         groups=blank.groups,
         base=gained.base - LOSS_WEIGHT * lost.base,
+        known=known,
+        least_known=least_known,
     )
     return Fit(model=model, curve=curve, cut=cut, worth_cut=worth_cut, scores=scores)
 
@@ -149,32 +166,37 @@ class _Try:
 class _Learnt:
     """base and weights: of all rows. scores: of each row, from the others."""
 
+    penalty: float
     base: float
     weights: Sequence[float]
     scores: Sequence[float]
 
 
 def _learn(
-    table: Sequence[features.Row], wanted: Sequence[float], width: int, parts: Sequence[Sequence[int]]
+    table: Sequence[features.Row],
+    wanted: Sequence[float],
+    width: int,
+    parts: Sequence[Sequence[int]],
+    penalties: Sequence[float],
 ) -> _Learnt:
-    best = _best(lambda penalty: _out_of_fold(table, wanted, width, parts, penalty))
+    best = _best(lambda penalty: _out_of_fold(table, wanted, width, parts, penalty), penalties)
     base = sum(wanted) / len(wanted)
     weights = ridge(matrix(table, width), [one - base for one in wanted], best.penalty)
-    return _Learnt(base, weights, best.scores)
+    return _Learnt(best.penalty, base, weights, best.scores)
 
 
-def _best(attempt: Callable[[float], _Try]) -> _Try:
+def _best(attempt: Callable[[float], _Try], penalties: Sequence[float]) -> _Try:
     """The penalty with the least error: from the middle on, as long as it gets better."""
-    middle = len(PENALTIES) // 2
-    best = attempt(PENALTIES[middle])
+    middle = len(penalties) // 2
+    best = attempt(penalties[middle])
     for way in (1, -1):
         place = middle + way
-        while 0 <= place < len(PENALTIES):
-            other = attempt(PENALTIES[place])
+        while 0 <= place < len(penalties):
+            other = attempt(penalties[place])
             if other.error >= best.error:
                 break
             best, place = other, place + way
-        if best.penalty != PENALTIES[middle]:
+        if best.penalty != penalties[middle]:
             break
     return best
 
@@ -230,9 +252,15 @@ def _blank(rows: Sequence[Feedback], key: bytes) -> Model:
     )
 
 
-def _row(prompt: str, group: str, model: Model) -> features.Row:
-    reader = Reader(prompt)
-    columns = reader.words(model.key)
+def _familiar(texts: Sequence[Collection[int]]) -> tuple[Set[int], float]:
+    """All words, and the share of words that all but STRANGERS of the texts share with the others."""
+    counts = Counter(chain.from_iterable(texts))
+    shares = sorted(sum(counts[number] > 1 for number in text) / (len(text) or 1) for text in texts)
+    return frozenset(counts), shares[int(len(shares) * STRANGERS)]
+
+
+def _row(reader: Reader, group: str, model: Model) -> features.Row:
+    columns = reader.words(model.key)[0]
     row = dict.fromkeys(columns, 1 / math.sqrt(len(columns) or 1))
     shapes = zip(reader.shape, model.means, model.scales, strict=True)
     for place, (one, mean, scale) in enumerate(shapes):

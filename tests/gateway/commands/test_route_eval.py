@@ -156,7 +156,7 @@ def test_each_pair_learns_from_its_own_feedback() -> None:
         ("", ""),
     )
     rows = [
-        Row(id=name, prompt=EASY, group="", pair=(name, "large"), outcomes=None)
+        Row(id=name, prompt=EASY.format(3), group="", pair=(name, "large"), outcomes=None)
         for name in ("good", "bad", "other")
     ]
     found = decisions(known, rows, 0.9, 0.9)

@@ -91,6 +91,14 @@ def test_a_decision_without_feedback_keeps_the_requested_model() -> None:
     assert many[0].cheap
 
 
+def test_prompts_of_another_kind_stay_where_they_are(fitted: Fit) -> None:
+    assert fitted.model.knows(Reader("What is the capital of thing7?"))
+    assert not fitted.model.knows(Reader("Écris un poème sur la mer et le vent du nord"))
+    strange = decide(feedback(600), [("Lorem ipsum dolor sit amet, consectetur", "")], 0.95, 0.9)
+    assert not strange[0].cheap
+    assert kept(fitted).p_ok(Reader("Lorem ipsum dolor sit amet")) == 0
+
+
 # --- its parts
 
 
@@ -153,10 +161,11 @@ def test_a_cut_takes_equals_together_and_all_where_all_is_proven() -> None:
 def test_features_depend_on_the_key_and_on_the_window_only() -> None:
     assert words("one two three", b"a") == words("One two  three", b"a")
     assert words("one two three", b"a") != words("one two three", b"b")
-    assert words("two one three", b"a") != words("one two three", b"a")
+    assert words("two one three", b"a")[0] != words("one two three", b"a")[0]
+    assert words("two one three", b"a")[1] == words("one two three", b"a")[1]
     long = "x " * 5000
     assert words(long + "left out" + "y " * TAIL, b"a") == words(long + "y " * TAIL, b"a")
-    assert words("", b"a") == set()
+    assert words("", b"a") == (set(), set())
     assert len(shape("")) == len(shape("Two lines\n2+2?")) == 7
     for text in ("", "A?", "x" * 10**6, "```code```\nA. 1\n" * 300):
         assert all(WIDTH > column > 0 for column in marks(text))
@@ -196,6 +205,7 @@ def test_a_fitted_model_comes_back_from_its_file(fitted: Fit, tmp_path: Path) ->
     path = tmp_path / "fitted.json"
     path.write_bytes(dump([kept(fitted)]))
     (again,) = load(path)
+    assert again.model.known == fitted.model.known
     for prompt in ("What is the capital of thing7?", "Prove it.", ""):
         assert again.p_ok(Reader(prompt)) == kept(fitted).p_ok(Reader(prompt))
     assert load_thresholds(path) == {("p/large", "p/small"): 900}
