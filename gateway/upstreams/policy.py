@@ -27,9 +27,9 @@ NO_CHOICE: Final = Slug("NoChoice")
 STRIKES: Final = 3
 """Failures in a row after which a policy rests."""
 REST_NS: Final = 60 * 10**9
-PATIENCE: Final = 10
+PATIENCE: Final = 50
 """A policy that had the processor for less than its time, but took this many times as long, is late too:
-one that sleeps. What it takes beyond its time without the processor may be the machine's doing."""
+one that sleeps. Less than that may be the machine's doing: a busy one takes the processor away for 10 ms."""
 
 LONGEST_ORDER: Final = 1000
 """Names that are read of a policy's order, which may have no end."""
