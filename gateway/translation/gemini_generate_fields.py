@@ -39,7 +39,7 @@ def value_of(tree: Mapping[str, Any], name: str) -> Any:
         CallerError: bad_request: it is there in both spellings.
     """
     other = snake(name)
-    return tree.get(name) if other == name else either(tree, name, other)
+    return either(tree, name, other) if other in tree and other != name else tree.get(name)
 
 
 def object_of(tree: Mapping[str, Any], name: str) -> dict[str, Any] | None:

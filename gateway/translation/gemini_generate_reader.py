@@ -58,13 +58,15 @@ _MEDIA: Final = ("inlineData", "fileData")
 class _Story:
     """What the chunks of one answer tell. After Broken, nothing more."""
 
-    __slots__ = ("_begun", "_calls", "_id", "_stop", "broken")
+    __slots__ = ("_begun", "_calls", "_id", "_report", "_reported", "_stop", "broken")
 
     def __init__(self) -> None:
         self._begun = False
         self._calls = 0
         self._id = ""
         self._stop: Stop | None = None
+        self._report: Any = None  # the last one, if nobody was told of it
+        self._reported = False
         self.broken = False
 
     def read(self, tree: Any) -> list[Event]:
@@ -82,8 +84,11 @@ class _Story:
                 sound = self._read_candidate(candidate, events) and sound
         if child(tree, "promptFeedback").get("blockReason") and not tree.get("candidates"):
             self._stop = Stop.FILTERED
-        if "usageMetadata" in tree:
-            events += _tally(tree)
+        if _is_report(tree.get("usageMetadata")):
+            self._report = tree["usageMetadata"]
+            if not self._reported:  # the first one tells of the input; all others wait for the last
+                self._reported = True
+                events += self._tally()
         return events if sound else events + self.fail()
 
     def fail(self, busy: bool = False) -> list[Event]:
@@ -98,7 +103,17 @@ class _Story:
         if self.broken or self._stop is None:
             return []
         stop = Stop.TOOLS if self._calls and self._stop is Stop.END else self._stop
-        return [End(stop)]
+        return [*self._tally(), End(stop)]
+
+    def _tally(self) -> list[Event]:
+        """The report that came last: it counts, whole."""
+        if self._report is None:
+            return []
+        reader = AnswerReader(stream=False)
+        reader.read(None, {"usageMetadata": self._report})
+        self._report = None
+        reading = reader.reading(0)
+        return [] if reading is None else [Tally(reading.usage)]
 
     def _begin(self, tree: Mapping[str, Any]) -> list[Event]:
         if self._begun:
@@ -152,12 +167,8 @@ def _words(part: Mapping[str, Any]) -> list[Event]:
     return [*events, ThoughtDelta("", signature, sealed_by, redacted)] if signature else events
 
 
-def _tally(tree: Mapping[str, Any]) -> list[Event]:
-    """The report of one chunk: the last one counts, whole."""
-    reader = AnswerReader(stream=False)
-    reader.read(None, {"usageMetadata": tree["usageMetadata"]})
-    reading = reader.reading(0)
-    return [] if reading is None else [Tally(reading.usage)]
+def _is_report(value: Any) -> bool:
+    return type(value) is dict and not any(type(one) is int and one < 0 for one in value.values())
 
 
 def _is_busy(error: Mapping[str, Any]) -> bool:

@@ -19,16 +19,7 @@ STAND_INS: Final = (UNSEALED, UNSEALED.replace("_", "/"))
 
 _FOREIGN: Final = (Maker.ANTHROPIC, Maker.OPENAI)
 
-UNSEALED: Final = "skip_thought_signature_validator"
-"""Stands for the seal of a function call that another model made. Without any seal a model of the third
-generation refuses the call. Source: Gemini API, Thought signatures (frequently asked questions)."""
-
-STAND_INS: Final = (UNSEALED, UNSEALED.replace("_", "/"))
-"""In both alphabets of base64."""
-
-_FOREIGN: Final = (Maker.ANTHROPIC, Maker.OPENAI)
-
-BEGINNINGS: Final = tuple(
+_BEGINNINGS: Final = tuple(
     base64.b64encode(maker.value.encode()).decode().rstrip("=")[: len(maker.value) * 4 // 3]
     for maker in _FOREIGN
 )
@@ -45,8 +36,10 @@ def pack(signature: str, maker: Maker | None, redacted: bool = False) -> str:
 
 def unpack(packed: str) -> tuple[str, Maker, bool]:
     """The seal, its maker, and whether it is a redacted thought. The stand-in is no seal."""
-    if packed in STAND_INS:
+    if not packed or packed in STAND_INS:
         return "", Maker.GEMINI, False
+    if not packed.startswith(_BEGINNINGS):
+        return packed, Maker.GEMINI, False
     try:
         text = base64.b64decode(packed, validate=True).decode()
     except (binascii.Error, ValueError):

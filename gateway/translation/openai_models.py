@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from gateway.names import Slug
@@ -86,6 +87,7 @@ BUDGETS: Final = ((0, Effort.NONE), (4096, Effort.LOW), (16384, Effort.MEDIUM))
 """Tokens of thinking up to which an effort is meant; above all of them: high."""
 
 
+@lru_cache(1024)
 def line_of(model: str) -> Line:
     """What the model of this name takes."""
     return next((line for fits, line in _LINES if fits(model)), STRANGER)
