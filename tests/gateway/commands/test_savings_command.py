@@ -110,7 +110,8 @@ def test_in_json_what_is_not_known_is_null(path: Path, capsys: pytest.CaptureFix
 def test_without_calls_there_is_nothing_to_tell(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fill(path, [], [])
     assert len(shown(path, capsys, "--by", "").splitlines()) == 1
-    assert shown(path, capsys).splitlines()[-1].split()[:2] == ["total", "0"]
+    last = shown(path, capsys).splitlines()[-1].split()
+    assert (last[:2], last[-1]) == (["total", "0"], "-")
 
 
 def test_a_column_that_is_none_is_refused(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
