@@ -49,22 +49,11 @@ async def explain(flow: Flow, body: dict[str, Any], dialect: str, caller: Caller
         is and what a translation would leave out; the baseline, and what is saved if the call costs the most
         that it can on both; what outcomes say of the route's models.
     """
-    reader = DIALECTS[Slug(dialect)]
-    model = body.get("model")
-    if reader.FAMILY == "gemini":  # there the path names the model
-        body = {name: value for name, value in body.items() if name != "model"}
-    envelope = Envelope(
-        kind=KINDS.get(dialect, PathKind.CHAT),
-        verb=VERBS.get(dialect, ""),
-        version="v1beta" if reader.FAMILY == "gemini" else "v1",
-        path_model=model if isinstance(model, str) else None,
-        body=Content(orjson.dumps(body)),
-    )
     exchange = Exchange(Slug("dry-run"), 0, 0, Nowhere(), None, EMPTY)
     exchange.caller = caller
     answer: dict[str, Any] = {"error": None, "candidates": []}
     try:
-        exchange.call = reader.read_call(envelope)
+        exchange.call = DIALECTS[Slug(dialect)].read_call(_envelope(body, dialect))
         await flow.classify(exchange)
         labels = exchange.labels
         answer |= {"task": labels.task, "confidence": labels.confidence, "classifier": labels.classifier}
@@ -83,6 +72,21 @@ async def explain(flow: Flow, body: dict[str, Any], dialect: str, caller: Caller
     except GatewayError as error:
         answer["error"] = error.code
     return answer
+
+
+def _envelope(body: dict[str, Any], dialect: str) -> Envelope:
+    """A request as it would have come in."""
+    model = body.get("model")
+    in_path = DIALECTS[Slug(dialect)].FAMILY == "gemini"  # there the path names the model
+    if in_path:
+        body = {name: value for name, value in body.items() if name != "model"}
+    return Envelope(
+        kind=KINDS.get(dialect, PathKind.CHAT),
+        verb=VERBS.get(dialect, ""),
+        version="v1beta" if in_path else "v1",
+        path_model=model if isinstance(model, str) else None,
+        body=Content(orjson.dumps(body)),
+    )
 
 
 def as_text(answer: dict[str, Any]) -> str:
