@@ -166,7 +166,8 @@ class Sweep:
 
     async def _start(self) -> None:
         self._started += 1
-        self._installation = Installation(self._folder / f"gateway-{self._started}", {})
+        tree = {"upstream": {"breaker": False}}  # what is raised must not set echo aside
+        self._installation = Installation(self._folder / f"gateway-{self._started}", tree)
         await self._installation.start()
         self._door = Door("127.0.0.1", self._installation.port)
         self._cases = Cases(self.canary, f"127.0.0.1:{self._door.port}", self._installation.key)

@@ -34,6 +34,7 @@ async def stand(put_up: Raise) -> Stand:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stand]:
     """A stand for all tests of a module, which must mark itself with loop_scope="module"."""
-    # One test's failures must not set a target aside for the next one.
-    async with Stand(tmp_path_factory.mktemp("shared"), {"upstream": {"breaker": False}}) as stand:
+    # One test's failures must not set a target aside for the next one, and must be seen by the client.
+    upstream = {"breaker": False, "attempts": 1}
+    async with Stand(tmp_path_factory.mktemp("shared"), {"upstream": upstream}) as stand:
         yield stand

@@ -36,6 +36,9 @@ needs_key = false
 [prices]
 unknown = "record"
 
+[upstream]
+breaker = false
+
 [records]
 interval = "20ms"
 
