@@ -126,6 +126,7 @@ WRITES = {
     "gateway/ledger/make_prices.py": "the price book, when a maintainer makes a new one",
     "gateway/ledger/replay.py": "a lock",
     "gateway/privacy/tables.py": "docs/privacy.md, when a maintainer renews it",
+    "gateway/translation/matrix.py": "docs/translation.md, when a maintainer renews it",
     "gateway/watch/access_log.py": "minutes, shortened addresses, kinds and statuses",
     "gateway/watch/exposition.py": "counters",
     "store/sqlite/connection.py": "the database's file, made before SQLite opens it",
