@@ -7,6 +7,9 @@ from typing import Final
 
 from gateway.quality.fitting import FOLDS, Feedback, Fit, folds
 
+REACH: Final = 1.2816
+"""Standard errors, one-sided."""
+
 _SHRINK: Final = 10.0
 """Rows of average gain that each task is given beforehand."""
 
@@ -25,8 +28,8 @@ class Contest:
 
     @property
     def won(self) -> bool:
-        """The model moves something, and keeps more than the table."""
-        return self.share > 0 and self.model > self.table
+        """The model moves something, and keeps more than the table, by more than chance explains."""
+        return self.share > 0 and self.model - self.table > REACH * self.error
 
 
 def compete(rows: Sequence[Feedback], tasks: Sequence[str], fit: Fit) -> Contest:
