@@ -252,8 +252,9 @@ def wired(one: Stand, hooks: Hooks) -> Iterator[None]:
     for loaded in built.pool.all():
         loaded.provider = Wired(loaded.provider, "provider", hooks)
     _lead(one, Wired(one.exit, "exit", hooks))
-    built.route._routers = {
-        name: Wired(router, "router", hooks) for name, router in built.route._routers.items()
+    built.route._routes = {
+        name: replace(policy, router=Wired(policy.router, "router", hooks))
+        for name, policy in built.route._routes.items()
     }
     built.classify._classifiers = [Wired(one, "classifier", hooks) for one in built.classify._classifiers]
     built.pipeline._record._observers = (Wired(Watching(), "observer", hooks),)
