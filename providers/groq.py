@@ -10,6 +10,7 @@ from gateway.names import Slug
 from gateway.providers.asking import ask, checked_url
 from gateway.providers.failures import classify
 from gateway.providers.openai import SPEAKS, bearer
+from gateway.translation.homecoming import without_thoughts
 
 GROQ_SPEAKS: Final = SPEAKS - {"openai_images", "openai_moderations"}
 
@@ -32,8 +33,8 @@ class Groq:
         return GROQ_SPEAKS
 
     def request(self, call: Call, model: str, key: Secret | None) -> UpstreamRequest:
-        """The call with our key as bearer."""
-        return ask(self._base_url, call, model, bearer(key))
+        """The call with our key as bearer, and without the thoughts of others, which Groq refuses."""
+        return ask(self._base_url, without_thoughts(call), model, bearer(key))
 
     def failure(self, status: int, headers: Headers, body: Content) -> UpstreamError:
         """By status; 498 is an exhausted flex tier, to be asked again later."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from gateway.content import Content, Purpose, Secret
 from gateway.contracts import Call, Headers, UpstreamRequest
@@ -9,6 +10,7 @@ from gateway.errors import UpstreamError
 from gateway.names import Slug
 from gateway.providers.asking import ask, checked_url
 from gateway.providers.failures import classify
+from gateway.translation.homecoming import without_thoughts
 
 SPEAKS: Final = frozenset(
     Slug("openai_" + what)
@@ -44,6 +46,7 @@ class OpenAI:
 
     def __init__(self, config: Config) -> None:
         self._base_url = checked_url(config.base_url)
+        self._is_openai = (urlsplit(self._base_url).hostname or "").endswith(".openai.com")
         self._speaks = chosen(config.dialects)
         billed = (("openai-organization", config.organization), ("openai-project", config.project))
         self._headers: Headers = tuple((name, value) for name, value in billed if value is not None)
@@ -54,7 +57,9 @@ class OpenAI:
         return self._speaks
 
     def request(self, call: Call, model: str, key: Secret | None) -> UpstreamRequest:
-        """The call with our key as bearer."""
+        """The call with our key as bearer; to OpenAI itself without the thoughts of others."""
+        if self._is_openai:
+            call = without_thoughts(call)
         return ask(self._base_url, call, model, self._headers + bearer(key), ask_usage=self.asks_usage(call))
 
     def failure(self, status: int, headers: Headers, body: Content) -> UpstreamError:

@@ -40,6 +40,24 @@ def at_home(call: Call, model: str) -> Call:
     return call if after is before else replace(call, body=Document(after, call.body.size))
 
 
+def without_thoughts(call: Call) -> Call:
+    """A chat call whose turns have no reasoning_content: for providers that do not write the field either.
+
+    Source: Groq's error for such a message, "property 'reasoning_content' is unsupported".
+    """
+    if call.dialect != "openai_chat" or call.shape.turns < 2 or not isinstance(call.body, Document):
+        return call
+    before = call.body.open(Purpose.TRANSLATE)
+    after = _changed(before, "messages", _wordless)
+    return call if after is before else replace(call, body=Document(after, call.body.size))
+
+
+def _wordless(message: Tree) -> Tree:
+    if "reasoning_content" not in message:
+        return message
+    return {name: value for name, value in message.items() if name != "reasoning_content"}
+
+
 def _changed(tree: Tree, field: str, change: Change) -> Tree:
     """The object with the objects of a list changed; the very same if none was."""
     before = tree.get(field)

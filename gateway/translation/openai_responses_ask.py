@@ -88,8 +88,11 @@ BESIDE: Final = {
 }  # fmt: skip
 """Such tools that may be left out where functions are offered, too: agents always offer them."""
 
+SEARCHED: Final = Slug("web_search_call")
+"""Tells only that the web was searched: what was found stands in the answer."""
+
 ITEMS: Final = slugs(
-    "item_reference", "web_search_call", "file_search_call", "computer_call", "computer_call_output",
+    "item_reference", "file_search_call", "computer_call", "computer_call_output",
     "image_generation_call", "code_interpreter_call", "local_shell_call", "local_shell_call_output",
     "shell_call", "shell_call_output", "apply_patch_call", "apply_patch_call_output", "mcp_list_tools",
     "mcp_approval_request", "mcp_approval_response", "mcp_call", "custom_tool_call",
@@ -103,6 +106,7 @@ READ_LOSSES: Final = {
     **dict.fromkeys(HOSTED.values(), Loss.REFUSED),
     **dict.fromkeys(BESIDE.values(), Loss.DROPPED),
     **dict.fromkeys(ITEMS.values(), Loss.REFUSED),
+    SEARCHED: Loss.DROPPED,
     INCLUDE: Loss.DROPPED,  # other than encrypted reasoning, which is given unasked
     TRUNCATION: Loss.DROPPED,
     VERBOSITY: Loss.DROPPED,
@@ -207,6 +211,9 @@ def _conversation(tree: dict[str, Any], losses: Losses) -> tuple[tuple[Text, ...
 def _turn(kind: object, item: dict[str, Any], losses: Losses) -> Turn:
     if type(kind) is str and kind in ITEMS:
         losses.refuse(ITEMS[kind])
+    if kind == SEARCHED:
+        losses.drop(SEARCHED)
+        return Turn(Role.ASSISTANT, ())
     if kind == "message":
         role = item.get("role")
         if role not in ("user", "assistant"):

@@ -244,3 +244,22 @@ def test_keys_of_the_configuration_are_in_every_body_whatever_the_caller_says() 
 def test_keys_that_change_what_a_call_is_cannot_be_configured(key: str) -> None:
     with pytest.raises(ValueError, match="body: "):
         Compatible(Compatible.Config(base_url="http://h", body={key: 1}))
+
+
+@pytest.mark.parametrize(
+    ("provider", "kept"),
+    [
+        (Groq(Groq.Config()), False),
+        (OpenAI(OpenAI.Config()), False),
+        (OpenAI(OpenAI.Config(base_url="https://llm.example.com/v1")), True),
+        (Compatible(Compatible.Config(base_url="https://api.deepseek.com")), True),
+    ],
+)
+def test_thoughts_in_plain_words_go_only_where_the_field_is_known(provider: Provider, kept: bool) -> None:
+    said = {"role": "assistant", "content": "a", "reasoning_content": "hm"}
+    body = {"model": "asked", "messages": [{"role": "user", "content": "hi"}, said]}
+    chat = DIALECTS[Slug("openai_chat")].read_call(
+        Envelope(kind=PathKind.CHAT, body=Content(orjson.dumps(body)))
+    )
+    tree = sent(provider.request(chat, "m", KEY))
+    assert ("reasoning_content" in tree["messages"][1]) is kept

@@ -13,7 +13,7 @@ from gateway.names import Slug
 from gateway.records import PathKind
 from gateway.translation.canonical import Maker, carried_id
 from gateway.translation.gemini_generate_signature import STAND_INS, UNSEALED, pack
-from gateway.translation.homecoming import at_home
+from gateway.translation.homecoming import at_home, without_thoughts
 
 CARRIED = carried_id("c1", "EpwC/a+b==")
 OWN = base64.b64encode(b"\x12\x9c\x02its own").decode()
@@ -185,3 +185,18 @@ def test_calls_of_one_turn_and_other_bodies_are_not_looked_at() -> None:
     assert home("openai_embeddings", {"input": "__sig__"}) is None
     form = replace(one, body=Content(b"__sig__"), shape=Shape(turns=2))
     assert at_home(form, "m") is form
+
+
+def test_thoughts_in_plain_words_are_taken_out_of_chats() -> None:
+    said = {"role": "assistant", "content": "a"}
+    call = call_of("openai_chat", {"messages": [{"role": "user"}, {**said, "reasoning_content": "hm"}]})
+    bare = without_thoughts(call).body
+    assert isinstance(bare, Document)
+    assert bare.open(Purpose.TRANSLATE) == {"messages": [{"role": "user"}, said]}
+    for same in (
+        call_of("openai_chat", {"messages": [said, said]}),
+        call_of("openai_responses", {"messages": [{"reasoning_content": "hm"}]}),
+        replace(call, shape=Shape(turns=1)),
+        replace(call, body=Content(b"")),
+    ):
+        assert without_thoughts(same) is same

@@ -237,7 +237,7 @@ def test_what_is_dropped_is_told(fields: dict[str, Any], names: list[str]) -> No
         ({"tools": [{"type": "made_up"}]}, "unknown_tool"),
         ({"tool_choice": {"type": "file_search"}}, "unknown_tool"),
         ({"input": [{"type": "item_reference", "id": "x"}]}, "item_reference"),
-        ({"input": [{"type": "web_search_call", "id": "x"}]}, "web_search_call"),
+        ({"input": [{"type": "file_search_call", "id": "x"}]}, "file_search_call"),
         ({"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]}, "file_id"),
         ({"input": [{"role": "user", "content": [{"type": "made_up"}]}]}, "unknown_part"),
         (
@@ -716,3 +716,10 @@ def test_an_agents_hosted_tools_are_left_out_beside_functions() -> None:
     )
     alone = {"tools": [function, {"type": "file_search"}]}
     assert refused(RESPONSES, LEAST[RESPONSES.NAME] | alone) == ("cannot_translate", "file_search")
+
+
+def test_what_the_provider_searched_before_is_left_out() -> None:
+    items = [{"role": "user", "content": "a"}, SEARCH, {"role": "assistant", "content": "b"}]
+    ask, dropped = read(RESPONSES, {"input": items})
+    assert [turn.role for turn in ask.turns] == [Role.USER, Role.ASSISTANT]
+    assert dropped == ["web_search_call"]
