@@ -12,7 +12,7 @@ from gateway.contracts import Call, Shape
 from gateway.names import Slug
 from gateway.records import PathKind
 from gateway.translation.canonical import Maker, carried_id
-from gateway.translation.gemini_generate_signature import STAND_INS, UNSEALED, pack
+from gateway.translation.gemini_generate_signature import STAND_INS, UNSEALED, pack, unpack
 from gateway.translation.homecoming import at_home, without_thoughts
 
 CARRIED = carried_id("c1", "EpwC/a+b==")
@@ -200,3 +200,8 @@ def test_thoughts_in_plain_words_are_taken_out_of_chats() -> None:
         replace(call, body=Content(b"")),
     ):
         assert without_thoughts(same) is same
+
+
+@pytest.mark.parametrize("seal", ["YW50aHJvcGlj*", "YW50aHJvcGljLm9yZw==", "b3BlbmFp"])
+def test_a_seal_that_only_begins_like_a_foreign_one_is_geminis_own(seal: str) -> None:
+    assert unpack(seal) == (seal, Maker.GEMINI, False)
