@@ -1,4 +1,4 @@
-"""The campaigns, in small: kill -9, a full disk, a locked database, many calls, every await and hook.
+"""The campaigns, in small: kill -9, full disk, locked database, many calls, awaits, hooks, broken providers.
 
 Each runs the gateway in processes of its own. The real sizes are run by hand; see docs/campaigns.md.
 """
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaigns import disk_full, fault_points, kill, locked, soak
+from tests.campaigns import broken_providers, disk_full, fault_points, kill, locked, soak
 from tests.campaigns.judge import Verdict
 
 SLOW_S = 15.0
@@ -48,3 +48,12 @@ async def test_every_await_and_every_hook_may_fail_and_each_call_has_one_record(
     verdict = await fault_points.campaign()
     passed(verdict)
     assert verdict.figures["awaits struck"] > 500  # type: ignore[operator]
+
+
+async def test_broken_providers_behind_translated_calls_end_in_errors_of_the_callers_dialect(
+    tmp_path: Path,
+) -> None:
+    pairs = (("openai_chat", "anthropic_messages"), ("anthropic_messages", "openai_chat"))
+    verdict = await broken_providers.campaign(tmp_path, 400, pairs=pairs)
+    passed(verdict)
+    assert verdict.figures["calls"] > 600  # type: ignore[operator]
