@@ -119,7 +119,7 @@ def _judgement(row: Any, place: int) -> Judgement:
     if not isinstance(row, dict) or not _OF_CALLS.issuperset(row):
         raise OutcomeError(place, "unknown_field")
     thumb = row.get("thumb")
-    if ("score" in row) == ("thumb" in row) or (thumb is not None and thumb not in _THUMBS):
+    if ("score" in row) == ("thumb" in row) or not (thumb is None or thumb in tuple(_THUMBS)):
         raise OutcomeError(place, "score_or_thumb")
     usual = SCORE if thumb is None else THUMBS
     return Judgement(

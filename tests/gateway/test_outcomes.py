@@ -34,6 +34,8 @@ def test_a_thumb_and_a_score_are_thousandths() -> None:
         ({"request_id": "a"}, "score_or_thumb"),
         ({"request_id": "a", "score": 1, "thumb": "up"}, "score_or_thumb"),
         ({"request_id": "a", "thumb": "sideways"}, "score_or_thumb"),
+        ({"request_id": "a", "thumb": ["up"]}, "score_or_thumb"),
+        ({"request_id": "a", "thumb": {"up": 1}}, "score_or_thumb"),
         ({"score": 1}, "request_id"),
         ({"request_id": "two words", "score": 1}, "request_id"),
         ({"request_id": "a", "score": 1.5}, "score"),
