@@ -81,21 +81,27 @@ class Echo:
         Attributes:
             defaults: orders for every call, such as "delay=0.02,tokens=200".
             directives: the text of a call may hold orders.
+            dialects: those that it speaks, such as ["anthropic_messages"]; empty: all. Calls in others are
+                translated, as for a provider that has no other.
         """
 
         defaults: str = ""
         directives: bool = True
+        dialects: tuple[str, ...] = ()
 
     def __init__(self, config: Config) -> None:
         orders = parse(config.defaults, strict=True) if config.defaults else NO_ORDERS
         self._defaults = replace(orders, obeys=config.directives)
+        if not SPEAKS.issuperset(config.dialects):
+            raise ValueError("dialects: known are " + ", ".join(sorted(SPEAKS)))
+        self._speaks = frozenset(Slug(name) for name in config.dialects) or SPEAKS
         self._numbers = count(1)
         self.in_flight = 0
 
     @property
     def speaks(self) -> frozenset[Slug]:
-        """Every dialect there is."""
-        return SPEAKS
+        """Every dialect there is, or those that are configured."""
+        return self._speaks
 
     def request(self, call: Call, model: str, key: Secret | None) -> UpstreamRequest:
         """The request, addressed to ourselves. A key is not needed, and not passed on."""

@@ -396,3 +396,10 @@ def test_a_compaction_is_billed_beside_the_message() -> None:
 async def test_written_tokens_are_told_by_chat() -> None:
     _, pieces = await talk("openai_chat", "Hi echo:write_1h=3", False)
     assert orjson.loads(pieces[0])["usage"]["prompt_tokens_details"]["cache_write_tokens"] == 3
+
+
+def test_dialects_limit_what_is_spoken() -> None:
+    echo = Echo(Echo.Config(dialects=("anthropic_messages",)))
+    assert echo.speaks == {"anthropic_messages"}
+    with pytest.raises(ValueError, match="known are"):
+        Echo(Echo.Config(dialects=("esperanto",)))
