@@ -48,14 +48,13 @@ class Breaker:
         until_ns: when an open one may be probed; 0 for a closed one.
     """
 
-    __slots__ = ("_ended", "_failures", "_probing", "_rest_ns", "until_ns")
+    __slots__ = ("_ended", "_probing", "_rest_ns", "until_ns")
 
     def __init__(self) -> None:
         self.until_ns = 0
         self._rest_ns = 0
         self._probing = False
-        self._ended: deque[tuple[int, bool]] = deque()
-        self._failures = 0
+        self._ended: deque[tuple[int, bool]] = deque(maxlen=LAST)  # when, and whether it failed
 
     def ready(self, now_ns: int) -> bool:
         """Whether a call may pass now."""
@@ -77,12 +76,12 @@ class Breaker:
         """The probe ended and told nothing: the next call is one."""
         self._probing = False
 
-    def succeed(self, now_ns: int, rules: Rules, probe: bool) -> None:
+    def succeed(self, now_ns: int, probe: bool) -> None:
         """A call was served."""
         if probe:
             self.until_ns = self._rest_ns = 0
             self._probing = False
-        self._note(now_ns, rules, failed=False)
+        self._ended.append((now_ns, False))
 
     def fail(self, now_ns: int, rules: Rules, probe: bool, jitter: float, under_way: int = 0) -> bool:
         """A call failed; True if the breaker opened for it.
@@ -96,19 +95,12 @@ class Breaker:
         elif self.until_ns:
             return False  # a call that began before it opened
         else:
-            self._note(now_ns, rules, failed=True)
-            seen = len(self._ended) + min(under_way, UNDER_WAY)
-            if self._failures < rules.failures or self._failures * 2 < seen:
+            self._ended.append((now_ns, True))
+            seen = [failed for at_ns, failed in self._ended if at_ns > now_ns - rules.window_ns]
+            failures, calls = sum(seen), len(seen) + min(under_way, UNDER_WAY)
+            if failures < rules.failures or failures * 2 < calls:
                 return False
         self._rest_ns = min(self._rest_ns * 2, rules.longest_ns) if self._rest_ns else rules.rest_ns
         self.until_ns = now_ns + max(1, round(self._rest_ns * jitter))
         self._ended.clear()
-        self._failures = 0
         return True
-
-    def _note(self, now_ns: int, rules: Rules, *, failed: bool) -> None:
-        ended = self._ended
-        ended.append((now_ns, failed))
-        self._failures += failed
-        while len(ended) > LAST or ended[0][0] <= now_ns - rules.window_ns:
-            self._failures -= ended.popleft()[1]

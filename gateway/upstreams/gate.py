@@ -142,13 +142,13 @@ class Gate:
         if self._rules is None or self._connecting is None:
             return
         if admission.breaker is not None:
-            admission.breaker.succeed(now_ns, self._rules, admission.probe)
+            admission.breaker.succeed(now_ns, admission.probe)
             admission.probe = False
         self._reached(admission, now_ns)
 
     def _reached(self, admission: Admission, now_ns: int) -> None:
         if self._connecting is not None and admission.host is not None:
-            admission.host.succeed(now_ns, self._connecting, admission.host_probe)
+            admission.host.succeed(now_ns, admission.host_probe)
             admission.host_probe = False
 
     def _failed(self, admission: Admission, now_ns: int, under_way: int) -> None:

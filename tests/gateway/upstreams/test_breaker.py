@@ -43,7 +43,7 @@ def test_failures_that_are_long_past_do_not_count() -> None:
 def test_a_few_failures_among_many_calls_do_not_open_it() -> None:
     breaker = Breaker()
     for _ in range(20):
-        breaker.succeed(1 * S, RULES, breaker.enter())
+        breaker.succeed(1 * S, breaker.enter())
     assert not failed(breaker, 2 * S, 19)
     assert failed(breaker, 2 * S)  # 20 of 40 are half
 
@@ -51,7 +51,7 @@ def test_a_few_failures_among_many_calls_do_not_open_it() -> None:
 def test_an_outage_is_seen_soon_however_much_went_well_before() -> None:
     breaker = Breaker()
     for number in range(100_000):
-        breaker.succeed(S + number, RULES, breaker.enter())
+        breaker.succeed(S + number, breaker.enter())
     assert not failed(breaker, 2 * S, LAST // 2 - 1)
     assert failed(breaker, 2 * S)
 
@@ -73,7 +73,7 @@ def test_after_its_rest_exactly_one_call_passes() -> None:
     assert breaker.state() is State.HALF_OPEN
     assert not breaker.ready(now_ns)
     assert not breaker.ready(now_ns + 1000 * S)
-    breaker.succeed(now_ns, RULES, True)
+    breaker.succeed(now_ns, True)
     assert breaker.state() is State.CLOSED
     assert breaker.ready(now_ns)
     assert breaker.enter() is False
@@ -86,7 +86,7 @@ def test_a_probe_that_fails_doubles_the_rest_up_to_the_longest() -> None:
         now_ns = breaker.until_ns
         assert breaker.fail(now_ns, RULES, breaker.enter(), 1.0)
     assert rests == [10, 20, 40, 60, 60]
-    breaker.succeed(now_ns, RULES, True)
+    breaker.succeed(now_ns, True)
     assert failed(breaker, now_ns, 3)
     assert breaker.until_ns - now_ns == 10 * S  # it began anew
 
@@ -103,7 +103,7 @@ def test_calls_that_began_before_it_opened_change_nothing() -> None:
     breaker = opened()
     until_ns = breaker.until_ns
     assert breaker.fail(5 * S, RULES, False, 1.0) is False
-    breaker.succeed(5 * S, RULES, False)
+    breaker.succeed(5 * S, False)
     assert (breaker.until_ns, breaker.state()) == (until_ns, State.OPEN)
 
 
@@ -123,7 +123,7 @@ def test_whatever_happens_no_call_passes_an_open_one_and_one_probe_at_a_time(
         assert not probing
         probing = breaker.enter()
         if what == "ok":
-            breaker.succeed(now_ns, RULES, probing)
+            breaker.succeed(now_ns, probing)
             assert breaker.state() is State.CLOSED
         elif what == "fail":
             breaker.fail(now_ns, RULES, probing, jitter)
