@@ -9,7 +9,7 @@ from gateway.errors import GatewayError, UpstreamError
 from gateway.exchange import Attempt, Target
 from gateway.names import Slug
 from gateway.upstreams.breaker import Breaker, Rules
-from gateway.upstreams.health import PENALTY_US, Health, Vitals, connecting
+from gateway.upstreams.health import PENALTY_US, Health, Vitals, Watched, connecting
 from gateway.upstreams.pool import Credential, Pool
 
 SECOND_NS: Final = 10**9
@@ -36,6 +36,7 @@ class Admission:
     """Leave for one attempt. Given back with Gate.leave(), once."""
 
     target: Target
+    watched: Watched
     credential: Credential | None
     breaker: Breaker | None
     host: Breaker | None
@@ -81,19 +82,15 @@ class Gate:
             credential = self._pool.pick(target.provider_name, tried, target.name)
         else:
             host = health.host(target)
-            if not host.ready(now_ns):
+            if host.until_ns and not host.ready(now_ns):
                 raise _resting(target, host.until_ns, now_ns)
             credential = self._pick(target, tried, now_ns)
-            breaker = health.breaker(target, credential.id if credential else None)
-        health.watched(target).in_flight += 1
-        return Admission(
-            target=target,
-            credential=credential,
-            breaker=breaker,
-            host=host,
-            probe=breaker.enter() if breaker is not None else False,
-            host_probe=host.enter() if host is not None else False,
-        )
+            breaker = health.breaker(target, credential.id if credential is not None else None)
+        watched = health.watched(target)
+        watched.in_flight += 1
+        probe = breaker is not None and breaker.until_ns != 0 and breaker.enter()
+        host_probe = host is not None and host.until_ns != 0 and host.enter()
+        return Admission(target, watched, credential, breaker, host, probe, host_probe)
 
     def spare(self, target: Target, tried: Collection[Slug]) -> bool:
         """Whether the target may be asked again at once, with another credential."""
@@ -106,7 +103,7 @@ class Gate:
         admission.answered = True
         now_ns = self._clock.tick_ns()
         took_us = ((attempt.first_byte_ns or now_ns) - attempt.sent_ns) // 1000
-        self._health.watched(admission.target).latency.add(now_ns, took_us)
+        admission.watched.latency.add(now_ns, took_us)
         self._well(admission, now_ns)
 
     def leave(self, admission: Admission, attempt: Attempt | None, error: GatewayError | None) -> None:
@@ -115,13 +112,21 @@ class Gate:
         Args:
             attempt: None: it came to none.
         """
-        watched = self._health.watched(admission.target)
-        watched.in_flight = max(0, watched.in_flight - 1)
-        now_ns = self._clock.tick_ns()
-        code = error.code if error is not None else None
-        credential = admission.credential.id if admission.credential else None
-        if error is not None or admission.answered:
-            self._pool.report(admission.target.provider_name, credential, error, admission.target.name)
+        target, credential = admission.target, admission.credential
+        admission.watched.in_flight -= 1
+        if credential is not None and (error is not None or admission.answered):
+            self._pool.report(target.provider_name, credential.id, error, target.name)
+        if error is not None:
+            self._judge(admission, attempt, error.code)
+        if admission.breaker is not None and admission.probe:
+            admission.breaker.leave()
+        if admission.host is not None and admission.host_probe:
+            admission.host.leave()
+
+    # --- what the breakers are told
+
+    def _judge(self, admission: Admission, attempt: Attempt | None, code: Slug) -> None:
+        now_ns, watched = self._clock.tick_ns(), admission.watched
         if code == UNREACHABLE:
             self._unreachable(admission, now_ns)
         elif code in FAULTS:
@@ -131,23 +136,15 @@ class Gate:
         if not admission.answered and (code in FAULTS or code == UNREACHABLE) and attempt is not None:
             took_us = (now_ns - attempt.sent_ns) // 1000
             watched.latency.penalise(now_ns, took_us + PENALTY_US)
-        if admission.breaker is not None and admission.probe:
-            admission.breaker.leave()
-        if admission.host is not None and admission.host_probe:
-            admission.host.leave()
-
-    # --- what the breakers are told
 
     def _well(self, admission: Admission, now_ns: int) -> None:
-        if self._rules is None or self._connecting is None:
-            return
         if admission.breaker is not None:
             admission.breaker.succeed(now_ns, admission.probe)
             admission.probe = False
         self._reached(admission, now_ns)
 
     def _reached(self, admission: Admission, now_ns: int) -> None:
-        if self._connecting is not None and admission.host is not None:
+        if admission.host is not None:
             admission.host.succeed(now_ns, admission.host_probe)
             admission.host_probe = False
 
