@@ -77,7 +77,7 @@ def as_json(saved: Saved) -> dict[str, Any]:
         "saved_routing_usd": dollars(saved.routing),
         "saved_downgrade_usd": dollars(saved.downgrade),
         "saved_cache_usd": dollars(saved.cache),
-        "saved_share": None if saved.share is None else round(saved.share, 6),
+        "saved_share": None if saved.share is None else saved.share / 10**6,
         "quality_kept": None if saved.quality is None else saved.quality / 1000,
         "quality_calls": saved.judged,
         "outcomes": saved.outcomes,
@@ -91,7 +91,7 @@ def _cells(saved: Saved) -> tuple[str, ...]:
     return (
         str(saved.calls),
         *map(dollars, money),
-        "-" if saved.share is None else f"{saved.share:.1%}",
+        "-" if saved.share is None else f"{saved.share / 10**6:.1%}",
         *map(dollars, parts),
         f"{saved.moved / saved.calls:.0%}" if saved.calls else "-",
         _quality(saved),

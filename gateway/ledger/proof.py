@@ -61,9 +61,9 @@ class Saved:
         return self.routing + self.downgrade + self.cache
 
     @property
-    def share(self) -> float | None:
-        """The saving as a share of the baseline; None without one."""
-        return self.saved / self.baseline if self.baseline else None
+    def share(self) -> int | None:
+        """The saving as a share of the baseline, in millionths; None without one."""
+        return _rounded(self.saved * 10**6, self.baseline) if self.baseline else None
 
     @property
     def judged(self) -> int:
@@ -75,7 +75,7 @@ class Saved:
         """Quality kept over the moved calls that outcomes tell of, in thousandths; None: nothing is known."""
         known = [(one.calls, one.kept) for one in self.kept if one.kept is not None]
         calls = sum(count for count, _ in known)
-        return round(sum(count * kept for count, kept in known) / calls) if calls else None
+        return _rounded(sum(count * kept for count, kept in known), calls) if calls else None
 
     @property
     def outcomes(self) -> int:
@@ -119,7 +119,7 @@ def _kept(
     if (pairs := _mean(pair := known.get((task, model, baseline)))) is not None and pair is not None:
         kept, outcomes = pairs, pair.count
     elif ours is not None and theirs is not None and score is not None and other:
-        kept, outcomes = round(1000 * score / other), min(ours.count, theirs.count)
+        kept, outcomes = _rounded(1000 * score, other), min(ours.count, theirs.count)
     return Kept(
         task=task,
         model=model,
@@ -133,4 +133,9 @@ def _kept(
 
 
 def _mean(cell: Cell | None) -> int | None:
-    return round(cell.total / cell.count) if cell is not None and cell.count else None
+    return _rounded(cell.total, cell.count) if cell is not None and cell.count else None
+
+
+def _rounded(part: int, whole: int) -> int:
+    """part divided by whole, above 0, to the nearest whole number; half of one goes up."""
+    return (2 * part + whole) // (2 * whole)

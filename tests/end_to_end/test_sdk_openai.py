@@ -4,6 +4,7 @@ import asyncio
 import base64
 import struct
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -282,12 +283,12 @@ async def test_the_providers_errors_pass_in_shape(
         ("cut=1", 3),
     ],
 )
-async def test_the_library_does_not_multiply_the_attempts(shared: Stand, orders: str, asked: int) -> None:
-    before = len(shared.upstream.requests)
-    async with client_of(shared, max_retries=1) as eager:
+async def test_the_library_does_not_multiply_the_attempts(tmp_path: Path, orders: str, asked: int) -> None:
+    upstream = {"attempts": 3, "retry_pause": "1ms", "breaker": False}
+    async with Stand(tmp_path, {"upstream": upstream}) as stand, client_of(stand, max_retries=1) as eager:
         with pytest.raises(openai.APIStatusError):
             await eager.chat.completions.create(model=OPENAI, messages=user(f"one two echo:{orders}"))
-    assert len(shared.upstream.requests) - before == asked
+        assert len(stand.upstream.requests) == asked
 
 
 async def test_a_stream_that_breaks_raises(client: openai.AsyncOpenAI) -> None:

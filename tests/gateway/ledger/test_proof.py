@@ -28,7 +28,7 @@ def test_rows_of_a_group_are_added_up_and_the_dearest_baseline_comes_first() -> 
     assert list(found) == [("search",), ("chat",)]
     chat = found["chat",]
     assert (chat.calls, chat.cost, chat.baseline, chat.saved, chat.moved) == (2, 80, 200, 120, 1)
-    assert (chat.share, chat.saved) == (0.6, chat.baseline - chat.cost)
+    assert (chat.share, chat.saved) == (600_000, chat.baseline - chat.cost)
 
 
 def test_without_outcomes_the_quality_is_unknown() -> None:

@@ -125,7 +125,7 @@ def asks(draw: st.DrawFn, model: str) -> Ask:
         top_p=draw(st.none() | st.floats(0, 1)),
         top_k=draw(st.none() | st.integers(1, 50)),
         stop=tuple(draw(st.lists(WORDS | st.just(" \n"), max_size=2))),
-        seed=draw(st.none() | st.integers()),
+        seed=draw(st.none() | st.integers(-(2**63), 2**63 - 1)),
         presence_penalty=draw(st.sampled_from([None, 0.5])),
         frequency_penalty=draw(st.sampled_from([None, -1.0])),
         logprobs=draw(st.none() | st.integers(0, 5)),
