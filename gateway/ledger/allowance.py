@@ -46,13 +46,15 @@ class Allowance:
         call, caller, plan = exchange.call, exchange.caller, exchange.plan
         asks = {target.name: self._estimate(call, target) for target in plan.targets}
         known = [asks[target.name] for target in affordable(plan.targets, plan, asks)]
-        ask = max((cost for cost in known if cost is not None), default=0)
         most = _most(call, caller)
         if most is not None:
-            if None in known:
+            first = asks[plan.targets[0].name]
+            if first is None:
                 raise OverLimit("unpriced_model", about="max-cost")
-            if ask > most:
+            if first > most:
                 raise OverLimit("budget_exceeded", about="max-cost")
+            known = [cost for cost in known if cost is not None and cost <= most]  # extend() refuses the rest
+        ask = max((cost for cost in known if cost is not None), default=0)
         hold = self._ledger.hold(caller, Nanos(ask), exchange.id)
         hold.asks = asks
         exchange.hold = hold
@@ -105,14 +107,18 @@ class Allowance:
 
 
 def affordable(targets: tuple[Target, ...], plan: Plan, asks: Asks) -> tuple[Target, ...]:
-    """Those of the targets on which the call cannot cost more than on the plan's first; all where it may.
+    """Those of the targets on which the call cannot cost more than on the plan's first, or on the model that
+    the caller named where that is one of the plan; all where it may.
 
     A target without a price is left out where the first one has one: nobody knows what it would cost.
     """
     first = asks[plan.targets[0].name]
     if plan.allow_costlier or first is None:
         return targets
-    return tuple(one for one in targets if (cost := asks[one.name]) is not None and cost <= first)
+    most, named = first, plan.requested
+    if named is not None and named in plan.targets:  # who names a model has said that it may cost so much
+        most = max(first, asks.get(named.name) or 0)
+    return tuple(one for one in targets if (cost := asks[one.name]) is not None and cost <= most)
 
 
 def _most(call: Call, caller: Caller) -> int | None:

@@ -151,6 +151,27 @@ async def test_a_dearer_target_does_not_count_in_the_hold_unless_it_may_be_asked
     assert held[1] == 9 * held[0]
 
 
+async def test_the_model_that_the_caller_named_follows_a_cheaper_one_that_stood_in(tmp_path: Path) -> None:
+    made = tree(routes={"dear": {"use": "fallback", "targets": ["a", "dear"]}})
+    one = stand(tmp_path, BUSY, GOOD, tree=made)
+    await one.call({"model": "dear"})
+    assert asked(one) == ["a", "dear"]
+    settled(one)
+
+
+async def test_a_fallback_beyond_the_most_that_a_call_may_cost_refuses_only_itself(tmp_path: Path) -> None:
+    made = tree(routes=route("a", "dear", allow_costlier=True))
+    single = stand(tmp_path / "one", GOOD, tree=made)
+    await single.call({"model": "a", "max_tokens": 100})
+    tags = Tags(max_cost=Nanos(2 * (single.records[0].held_nanos or 0)))
+    for script, outcome in ((GOOD, Outcome.OK), (BUSY, Outcome.UPSTREAM_ERROR)):
+        two = stand(tmp_path / outcome, script, GOOD, tree=made)
+        await two.call({"model": "r", "max_tokens": 100}, tags=tags)
+        assert asked(two) == ["a"]
+        assert two.records[0].outcome == outcome
+        settled(two)
+
+
 # --- number, time and money ---------------------------------------------------------------------------
 
 
