@@ -187,19 +187,17 @@ class Forward:
         exchange, target = trip.exchange, attempt.target
         call = exchange.call if passage is None else passage.call
         left_s = trip.left_s
-        answer: Answer | None = None
         if exchange.labelling is not None:
             asyncio.get_running_loop().call_soon(exchange.label)  # while the provider works
         try:
-            try:
-                async with asyncio.timeout(left_s if left_s < self._bounds.first_byte_s else None):
-                    answer = await target.exit.open(request, exchange.hold)
-                    attempt.status = answer.status
-                    if answer.status >= 300:
-                        raise await self._failure(target, answer, passage)
-                    chunk = await answer.read()
-            except TimeoutError:
-                raise UpstreamTimeout("upstream_timeout") from None
+            if left_s < self._bounds.first_byte_s:
+                async with asyncio.timeout(left_s):
+                    answer, chunk = await self._open(exchange, attempt, request, passage)
+            else:  # the transport's own limits end it before
+                answer, chunk = await self._open(exchange, attempt, request, passage)
+        except TimeoutError:
+            raise UpstreamTimeout("upstream_timeout") from None
+        try:
             strip = None
             if passage is None:
                 ask_usage = call.stream and target.provider.asks_usage(call)
@@ -210,8 +208,22 @@ class Forward:
                 strip=strip, passage=passage, peek=look, prospect=prospect,
             )  # fmt: skip
         finally:
-            if answer is not None:
-                target.exit.release(answer)
+            target.exit.release(answer)
+
+    async def _open(
+        self, exchange: Exchange, attempt: Attempt, request: UpstreamRequest, passage: Passage | None
+    ) -> tuple[Answer, bytes]:
+        """A good answer, to be released by the caller, and the first bytes of its body."""
+        target = attempt.target
+        answer = await target.exit.open(request, exchange.hold)
+        try:
+            attempt.status = answer.status
+            if answer.status >= 300:
+                raise await self._failure(target, answer, passage)
+            return answer, await answer.read()
+        except BaseException:  # the client may leave meanwhile
+            target.exit.release(answer)
+            raise
 
     async def _failure(self, target: Target, answer: Answer, passage: Passage | None) -> UpstreamError:
         body = bytearray()
