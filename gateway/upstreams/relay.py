@@ -13,6 +13,7 @@ from gateway.errors import ClientGone, GatewayError, UpstreamError, UpstreamRefu
 from gateway.exchange import OK, Attempt, Exchange
 from gateway.ledger.charges import Charges, dollars
 from gateway.translation.bridge import Passage
+from gateway.usage import Source
 
 
 class Prospect(Protocol):
@@ -184,8 +185,12 @@ class Relay:
             UpstreamError: there is nothing in it, and another attempt follows.
         """
         complete = attempt.meter.complete
-        if complete and attempt.meter.finish().usage.output:
-            return
+        if complete:
+            reading = attempt.meter.finish()
+            if reading.usage.output:
+                if reading.source is Source.REPORTED:
+                    attempt.reading = reading  # it is final: nobody need read the meter again
+                return
         finding = Finding.NOTHING if peek.in_events else peek.whole(body)
         if finding is Finding.ERROR:
             self._leave(_hidden(attempt, peek), prospect)
