@@ -11,6 +11,7 @@ from gateway.dialects import DIALECTS
 from gateway.errors import GatewayError
 from gateway.exchange import Exchange, Plan, Target
 from gateway.flow import Flow
+from gateway.ledger.allowance import affordable
 from gateway.ledger.charges import dollars
 from gateway.names import Slug
 from gateway.records import PathKind
@@ -45,9 +46,9 @@ async def explain(flow: Flow, body: dict[str, Any], dialect: str, caller: Caller
         dialect: the dialect it is in.
 
     Returns:
-        task, reason, winner, error and candidates in order, each with its prices, what would be held, how it
-        is and what a translation would leave out; the baseline, and what is saved if the call costs the most
-        that it can on both; what outcomes say of the route's models.
+        task, reason, winner, error and candidates in order, each with its prices, what would be held, whether
+        it is too dear to follow the first, how it is and what a translation would leave out; the baseline,
+        and what is saved if the call costs the most that it can on both; what outcomes say of the models.
     """
     exchange = Exchange(Slug("dry-run"), 0, 0, Nowhere(), None, EMPTY)
     exchange.caller = caller
@@ -142,6 +143,8 @@ def _notes(one: dict[str, Any]) -> Iterator[str]:
         f"{one['latency_us']} µs to the first byte" if one["latency_us"] is not None else "not asked yet"
     )
     yield f"{'well' if one['healthy'] else 'set aside'}, {latency}, {one['in_flight']} calls under way"
+    if one["too_dear"]:
+        yield "is not asked: it can cost more than the first, and allow_costlier is not set"
     if one["untranslatable"]:
         yield f"cannot be asked: {one['untranslatable']}"
     elif one["dropped"] is not None:
@@ -151,8 +154,10 @@ def _notes(one: dict[str, Any]) -> Iterator[str]:
 
 def _candidates(flow: Flow, exchange: Exchange, plan: Plan) -> list[dict[str, Any]]:
     shown = []
+    asks = {target.name: flow.measure(exchange.call, target) for target in plan.targets}
+    followed = affordable(plan.targets, plan, asks)
     for target in plan.targets:
-        held = flow.measure(exchange.call, target)
+        held = asks[target.name]
         price, seen = target.price, flow.route.candidate(exchange.call, target)
         shown.append(
             {
@@ -165,6 +170,7 @@ def _candidates(flow: Flow, exchange: Exchange, plan: Plan) -> list[dict[str, An
                 "input_usd": _per_million(price.input_rate if price else None),
                 "output_usd": _per_million(price.output_rate if price else None),
                 "held_usd": None if held is None else dollars(held),
+                "too_dear": target not in followed,
                 **_translation(flow, exchange, target),
             }
         )

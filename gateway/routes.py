@@ -139,7 +139,15 @@ class _Nest:
             return None
         by_prompt = getattr(router, "by_prompt", None) is True
         by_prompt = by_prompt or any(part.by_prompt for part in parts.values())
-        return Policy(name=name, router=router, targets=targets, parts=parts, by_prompt=by_prompt)
+        keeps_order = getattr(router, "keeps_order", None) is True
+        return Policy(
+            name=name,
+            router=router,
+            targets=targets,
+            parts=parts,
+            by_prompt=by_prompt,
+            keeps_order=keeps_order,
+        )
 
     def _taken_out(
         self,

@@ -1,7 +1,7 @@
 """Rules: what is known of a call decides where it goes."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from operator import ge, le
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -89,6 +89,10 @@ class ByTask:
     def targets(self) -> tuple[str, ...]:
         """Where the rules lead, and otherwise."""
         return tuple(dict.fromkeys((*(to for _, to, _ in self._rules), self._otherwise)))
+
+    def follows(self) -> Iterable[tuple[Slug, Slug]]:
+        """What no rule holds for follows a rule's target."""
+        return [(to, self._otherwise) for _, to, _ in self._rules if to != self._otherwise]
 
     def plan(self, question: Question) -> Choice:
         """The target of the first rule that holds and whose target can serve the call, then otherwise."""

@@ -1,6 +1,6 @@
 """A small share of sessions tries another target, until records show that it is worse."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -97,6 +97,10 @@ class Canary:
     def targets(self) -> tuple[str, ...]:
         """Both."""
         return self._stable, self._trial
+
+    def follows(self) -> Iterable[tuple[Slug, Slug]]:
+        """Only the stable target follows, after the trial."""
+        return [(self._trial, self._stable)]
 
     def plan(self, question: Question) -> Choice:
         """The arm of the call's session. A trial that fails is followed by the stable one."""

@@ -1,7 +1,8 @@
 """Targets in a fixed order: the next one when the one before fails."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from gateway.contracts import Choice, Question, Router
 from gateway.names import Slug
@@ -11,7 +12,14 @@ REASON = Slug("fallback")
 
 
 class Fallback:
-    """Keeps the declared order; targets that are known to be down come last."""
+    """Keeps the declared order; targets that are known to be down come last.
+
+    Attributes:
+        keeps_order: what stands in place of a target that is down follows it, and may be dearer only where
+            the route allows that.
+    """
+
+    keeps_order: ClassVar[bool] = True
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
@@ -25,6 +33,10 @@ class Fallback:
     def targets(self) -> tuple[str, ...]:
         """All targets, the best first."""
         return self._targets
+
+    def follows(self) -> Iterable[tuple[Slug, Slug]]:
+        """What can follow what: the first target is the measure of all."""
+        return [(self._targets[0], name) for name in self._targets[1:]]
 
     def plan(self, question: Question) -> Choice:
         """The declared order, healthy targets first."""

@@ -97,6 +97,11 @@ class Quality:
         """What the outcomes say of each declared pair and each task that has outcomes."""
         return sorted(self._verdicts.values(), key=lambda one: (one.requested, one.task, one.candidate))
 
+    def follows(self) -> Iterable[tuple[Slug, Slug]]:
+        """The default follows where it is asked for; a model that a caller names always may."""
+        default = self._default
+        return [] if default is None else [(name, default) for name in self._targets if name != default]
+
     def plan(self, question: Question) -> Choice:
         """The cheapest model that is proven to do, then the one asked for; or only that."""
         requested = question.requested

@@ -12,7 +12,7 @@ import orjson
 from gateway import config as configuration
 from gateway import flow, opening, rehearsal
 from gateway.accounts.master_key import MasterKeyError
-from gateway.commands import setting
+from gateway.commands import advice, setting
 from gateway.config import Config, ConfigError, LiteralSecret, SecretRef
 
 _ROUNDS: Final = 4
@@ -39,6 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
         told = [*flow.blocked_places(config), *_master_key(config)]
         problems += [setting.in_file(path, problem) for problem in told]
     warnings = _warnings(config) if config is not None else []
+    if config is not None and not problems:
+        warnings += advice.on_routes(rehearsal.build(config))
     file = str(path) if path else None
     if arguments.json:
         shown = {"ok": not problems, "file": file, "problems": problems, "warnings": warnings}

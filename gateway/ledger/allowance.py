@@ -115,7 +115,8 @@ def affordable(targets: tuple[Target, ...], plan: Plan, asks: Asks) -> tuple[Tar
     first = asks[plan.targets[0].name]
     if plan.allow_costlier or first is None:
         return targets
-    most, named = first, plan.requested
+    most: int = first
+    named = plan.requested
     if named is not None and named in plan.targets:  # who names a model has said that it may cost so much
         most = max(first, asks.get(named.name) or 0)
     return tuple(one for one in targets if (cost := asks[one.name]) is not None and cost <= most)

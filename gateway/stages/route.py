@@ -102,6 +102,8 @@ class Route:
             order, reason = tuple(targets[name] for name in choice.order), choice.reason
             if reason == POLICY_FAILED:
                 order = self._without_policy(exchange, policy, requested) or order
+            elif policy.keeps_order and not policy.allow_costlier:
+                order = _as_declared(order, policy, targets, question)
         elif requested is not None and self._unfit(exchange, requested[0], policy.name) is None:
             order, reason = (requested[0],), NO_CANDIDATES
         else:
@@ -234,3 +236,20 @@ class Route:
         if target.price is None and self._refuse_unpriced:
             return OverLimit("unpriced_model")
         return None
+
+
+def _as_declared(
+    order: tuple[Target, ...], policy: Policy, targets: Mapping[Slug, Target], question: Question
+) -> tuple[Target, ...]:
+    """The same with the declared first target in front again where what was put before it is dearer.
+
+    Then it stays the measure of what may follow: that its breaker opened is no leave to spend more.
+    """
+    name = next((one for one in policy.targets if one in policy.parts or one in targets), None)
+    if name is None or name in policy.parts or targets[name] == order[0]:
+        return order
+    costs = {targets[one].name: question.candidates[one].estimate for one in targets}
+    first, now = costs[targets[name].name], costs[order[0].name]
+    if first is None or (now is not None and now <= first):
+        return order
+    return (targets[name], *(one for one in order if one != targets[name]))

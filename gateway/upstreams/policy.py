@@ -59,6 +59,8 @@ class Policy:
         on: the targets that follow after a failure of that kind.
         by_prompt: its router, or one inside it, wants to know which calls begin with the same words. A router
             says so by an attribute of that name.
+        keeps_order: what its router puts before a first target that is down is a fallback from that. A router
+            says so in the same way.
     """
 
     name: Slug
@@ -69,6 +71,7 @@ class Policy:
     allow_costlier: bool = False
     on: Mapping[Failure, tuple[Slug, ...]] = field(default_factory=lambda: MappingProxyType({}))
     by_prompt: bool = False
+    keeps_order: bool = False
 
     def leaves(self) -> Iterator[Slug]:
         """Every model that it can choose, its parts' included; a name may come twice."""

@@ -159,6 +159,29 @@ async def test_the_model_that_the_caller_named_follows_a_cheaper_one_that_stood_
     settled(one)
 
 
+@pytest.mark.parametrize("allowed", [False, True])
+async def test_a_target_at_rest_is_no_leave_to_ask_a_dearer_one(tmp_path: Path, allowed: bool) -> None:
+    made = tree(
+        routes=route("a", "dear", "b", allow_costlier=allowed),
+        upstream={"breaker_failures": 1, "attempts": 1},
+    )
+    one = stand(tmp_path, FAILED, GOOD, FAILED, GOOD, tree=made)
+    await one.call({"model": "r"})
+    exchange, _ = await one.call({"model": "r"})
+    assert asked(one) == (["a", "dear"] if allowed else ["a", "b"])
+    assert exchange.error is None
+
+
+async def test_where_only_a_dearer_target_is_well_the_call_waits_for_the_declared_one(tmp_path: Path) -> None:
+    made = tree(routes=route("a", "dear"), upstream={"breaker_failures": 1, "attempts": 1})
+    one = stand(tmp_path, FAILED, tree=made)
+    await one.call({"model": "r"})
+    exchange, _ = await one.call({"model": "r"})
+    assert asked(one) == ["a"]
+    assert exchange.error is not None
+    assert exchange.error.code == "upstream_resting"
+
+
 async def test_a_fallback_beyond_the_most_that_a_call_may_cost_refuses_only_itself(tmp_path: Path) -> None:
     made = tree(routes=route("a", "dear", allow_costlier=True))
     single = stand(tmp_path / "one", GOOD, tree=made)

@@ -92,6 +92,7 @@ def target(model: str, tier: str, prices: tuple[str, str], held: str, **changes:
         "input_usd": prices[0],
         "output_usd": prices[1],
         "held_usd": held,
+        "too_dear": False,
         "dialect": "openai_chat",
         "dropped": None,
         "untranslatable": None,
@@ -112,8 +113,8 @@ def test_a_route_is_explained_in_full(path: Path, capsys: Any, monkeypatch: Any)
         "winner": "openai/gpt-4o-mini",
         "candidates": [
             target("openai/gpt-4o-mini", "cheap", ("0.15", "0.6"), "0.0006255"),
-            target("anthropic/claude-haiku-4-5", "middling", ("1", "5"), "0.00517", **translated),
-            target("openai/gpt-4o", "dear", ("2.5", "10"), "0.010425"),
+            target("anthropic/claude-haiku-4-5", "middling", ("1", "5"), "0.00517", too_dear=True, **translated),
+            target("openai/gpt-4o", "dear", ("2.5", "10"), "0.010425", too_dear=True),
         ],
         "excluded": [{"model": "plain/unheard-of", "reason": "unpriced_model"}],
         "baseline": "openai/gpt-4o",
@@ -130,9 +131,11 @@ def test_the_same_for_people(path: Path, capsys: Any, monkeypatch: Any) -> None:
         "          well, not asked yet, 0 calls under way\n"
         "2.        anthropic/claude-haiku-4-5  holds 0.00517  (1 in, 5 out, dollars per million tokens)\n"
         "          well, not asked yet, 0 calls under way\n"
+        "          is not asked: it can cost more than the first, and allow_costlier is not set\n"
         "          is asked in anthropic_messages, which leaves out logprobs, seed\n"
         "3.        openai/gpt-4o  holds 0.010425  (2.5 in, 10 out, dollars per million tokens)\n"
         "          well, not asked yet, 0 calls under way\n"
+        "          is not asked: it can cost more than the first, and allow_costlier is not set\n"
         "baseline  openai/gpt-4o: saves 0.0097995 if the answer is as long as it may be\n"
         "excluded  plain/unheard-of: unpriced_model\n"
     )
