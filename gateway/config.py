@@ -123,6 +123,26 @@ def _secret(value: object) -> object:
 SecretSource = Annotated[SecretRef | LiteralSecret, BeforeValidator(_secret)]
 
 
+class KeyRef(_Table):
+    """One of a provider's keys: where it is, and how much of the load it bears, in each process.
+
+    weight: its share of the calls, beside the weights of the others.
+    """
+
+    env: str | None = None
+    file: str | None = None
+    weight: Annotated[int, Field(strict=True, ge=1, le=1_000)] = 1
+    calls_per_minute: Annotated[int, Field(strict=True, ge=1)] | None = None
+    open_calls: Annotated[int, Field(strict=True, ge=1)] | None = None
+
+    def read(self) -> Secret | None:
+        """The secret; None when the variable is not set or the file is not there."""
+        return SecretRef(env=self.env, file=self.file).read()
+
+
+KeySource = Annotated[KeyRef | LiteralSecret, BeforeValidator(_secret)]
+
+
 class Server(_Table):
     """[server]: the listeners and what they bear."""
 
@@ -175,7 +195,7 @@ class ProviderTable(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
     use: Name | None = None
     api_key: SecretSource | None = None
-    api_keys: tuple[SecretSource, ...] = ()
+    api_keys: tuple[KeySource, ...] = ()
     needs_key: Flag = True
     allow_private: Flag = False
     data_policy: DataPolicy | None = None
@@ -431,8 +451,14 @@ def plugin_keys(table: BaseModel) -> dict[str, Any]:
     return dict(table.model_extra or {})
 
 
+_UNSAID = ("[key]", "SecretRef", "KeyRef", "LiteralSecret")
+"""Parts of a place that a file does not have."""
+
+
 def _problem(error: Any, kind: type | None = None) -> str:
-    path = [str(part) for part in error["loc"] if part not in ("[key]", "SecretRef", "LiteralSecret")]
+    path = [
+        str(part) for part in error["loc"] if part not in ("[key]", "SecretRef", "KeyRef", "LiteralSecret")
+    ]
     where = ".".join(path) or "(top)"
     if error["type"] == "extra_forbidden":
         return f"{where}: unknown key.{_meant(path[-1], _known(path[:-1]))}"

@@ -45,7 +45,7 @@ from gateway.upstreams.catalogue import Catalogue, Model
 from gateway.upstreams.gate import Gate
 from gateway.upstreams.health import Health
 from gateway.upstreams.policy import Policies, Policy, Troubles
-from gateway.upstreams.pool import Credential, Loaded, Pool
+from gateway.upstreams.pool import EVEN, Credential, Loaded, Pool, Share
 from gateway.upstreams.relay import Relay
 from gateway.usage import Nanos
 
@@ -221,11 +221,10 @@ def _providers(config: Config, lasting: Lasting, problems: list[str]) -> dict[Sl
         base_url = str(getattr(options, "base_url", ""))
         host = host_of(base_url) if base_url else ""
         sources = ([table.api_key] if table.api_key else []) + list(table.api_keys)
-        secrets = [source.read() for source in sources]
         credentials = [
-            _credential(slug, number, secret)
-            for number, secret in enumerate(secrets, 1)
-            if secret is not None
+            _credential(slug, number, secret, source)
+            for number, source in enumerate(sources, 1)
+            if (secret := source.read()) is not None
         ]
         answers_itself = callable(getattr(provider, "open", None))
         loaded[slug] = Loaded(
@@ -284,8 +283,14 @@ def origin_of(url: str) -> tuple[str, int] | None:
     return (parts.hostname, port) if parts.hostname else None
 
 
-def _credential(provider: Slug, number: int, secret: Secret) -> Credential:
-    return Credential(Slug(f"{provider}/{number}"), lambda: secret)
+def _credential(provider: Slug, number: int, secret: Secret, source: Any) -> Credential:
+    share = EVEN
+    if isinstance(source, configuration.KeyRef):
+        bears = Share(
+            weight=source.weight, calls_per_minute=source.calls_per_minute, open_calls=source.open_calls
+        )
+        share = bears if bears != EVEN else EVEN
+    return Credential(Slug(f"{provider}/{number}"), lambda: secret, share)
 
 
 def _routes(config: Config, problems: list[str]) -> dict[Slug, Policy]:

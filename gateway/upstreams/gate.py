@@ -88,6 +88,8 @@ class Gate:
             breaker = health.breaker(target, credential.id if credential is not None else None)
         watched = health.watched(target)
         watched.in_flight += 1
+        if credential is not None:
+            credential.open += 1
         probe = breaker is not None and breaker.until_ns != 0 and breaker.enter()
         host_probe = host is not None and host.until_ns != 0 and host.enter()
         return Admission(target, watched, credential, breaker, host, probe, host_probe)
@@ -114,6 +116,8 @@ class Gate:
         """
         target, credential = admission.target, admission.credential
         admission.watched.in_flight -= 1
+        if admission.credential is not None:
+            admission.credential.open -= 1
         if credential is not None and (error is not None or admission.answered):
             self._pool.report(target.provider_name, credential.id, error, target.name)
         if error is not None:

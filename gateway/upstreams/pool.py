@@ -8,11 +8,13 @@ for. The two are told apart, because the first needs a person and the second onl
 import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.clock import Clock
 from gateway.content import Secret
 from gateway.contracts import Exit, Provider
 from gateway.errors import CredentialDead, Failure, GatewayError, OurError, UpstreamBusy, UpstreamError
+from gateway.ledger import rates
 from gateway.names import Slug
 
 SECOND_NS = 10**9
@@ -26,6 +28,27 @@ MODELS = 1_000
 """Models for which a credential may be throttled at a time."""
 ANY = Slug("any")
 
+FULL_NS = SECOND_NS // 10
+"""What is said of a credential with as many calls under way as it may have: nobody knows when one ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """How much of a provider's load a credential bears, in this process. None: no limit.
+
+    Attributes:
+        weight: its part of the calls, beside the weights of the others.
+        calls_per_minute: at an even pace; a sixth of a minute's worth may come at once.
+        open_calls: at the same time.
+    """
+
+    weight: int = 1
+    calls_per_minute: int | None = None
+    open_calls: int | None = None
+
+
+EVEN: Final = Share()
+
 Fit = Callable[[Slug | None], bool]
 """Whether something else lets a credential be used now."""
 
@@ -33,22 +56,49 @@ Fit = Callable[[Slug | None], bool]
 class Credential:
     """One key of a provider. reveal() decrypts or reads it, for one call.
 
+    Args:
+        share: how much of the load it bears.
+
     Attributes:
         until_ns: until when it is dead; busy: until when it is throttled, by the target's name.
+        open: calls under way with it.
     """
 
-    __slots__ = ("busy", "dead", "id", "reveal", "until_ns")
+    __slots__ = ("_due_ns", "busy", "dead", "id", "open", "reveal", "share", "turn", "until_ns")
 
-    def __init__(self, id: Slug, reveal: Callable[[], Secret]) -> None:
+    def __init__(self, id: Slug, reveal: Callable[[], Secret], share: Share = EVEN) -> None:
         self.id = id
         self.reveal = reveal
+        self.share = share
         self.dead = False
         self.until_ns = 0
         self.busy: dict[Slug, int] = {}
+        self.open = 0
+        self.turn = 0
+        self._due_ns = 0
 
     def rests(self, target: Slug) -> int:
         """Until when it may not be used for a target; 0 when it was never set aside."""
         return max(self.until_ns, self.busy.get(target, 0)) if self.busy else self.until_ns
+
+    def waits(self, now_ns: int) -> int:
+        """Nanoseconds until its own limits let it be used; 0: now."""
+        share = self.share
+        if share is EVEN:
+            return 0
+        if share.open_calls is not None and self.open >= share.open_calls:
+            return FULL_NS
+        return 0 if share.calls_per_minute is None else self._admit(now_ns, share.calls_per_minute)[1]
+
+    def take(self, now_ns: int) -> None:
+        """A call is made with it."""
+        if self.share.calls_per_minute is not None:
+            self._due_ns = self._admit(now_ns, self.share.calls_per_minute)[0]
+
+    def _admit(self, now_ns: int, per_minute: int) -> tuple[int, int]:
+        """The state after one more call, and the wait before it."""
+        admitted, value = rates.admit(self._due_ns, now_ns, per_minute, max(1, per_minute // 6))
+        return (value, 0) if admitted else (self._due_ns, value)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,6 +120,27 @@ class Loaded:
     use: str = ""
     policy: Slug | None = None
     next: int = 0
+
+    def in_turn(self) -> list[Credential]:
+        """The credentials, the one whose turn it is first.
+
+        With weights each gets as many turns as its weight says, spread evenly: the one that is furthest
+        behind its share comes first (smooth weighted round robin, as in nginx).
+        """
+        if len(self.credentials) == 1:
+            return self.credentials
+        if all(one.share.weight == 1 for one in self.credentials):
+            return self.credentials[self.next :] + self.credentials[: self.next]
+        return sorted(self.credentials, key=lambda one: -(one.turn + one.share.weight))
+
+    def took(self, taken: Credential) -> None:
+        """A credential had its turn."""
+        if len(self.credentials) == 1:
+            return
+        self.next = (self.credentials.index(taken) + 1) % len(self.credentials)
+        for one in self.credentials:
+            one.turn += one.share.weight
+        taken.turn -= sum(one.share.weight for one in self.credentials)
 
     @property
     def answers_itself(self) -> bool:
@@ -125,21 +196,22 @@ class Pool:
                 raise UpstreamError("upstream_resting", about=name)
             return None
         now = self._clock.tick_ns()
-        for offset in range(len(loaded.credentials)):
-            credential = loaded.credentials[(loaded.next + offset) % len(loaded.credentials)]
+        for credential in loaded.in_turn():
             if (
                 credential.rests(target) <= now
                 and credential.id not in tried
                 and (fit is None or fit(credential.id))
+                and not credential.waits(now)
             ):
-                loaded.next = (loaded.next + offset + 1) % len(loaded.credentials)
+                loaded.took(credential)
+                credential.take(now)
                 return credential
-        resting = [one.rests(target) for one in loaded.credentials if not one.dead]
-        if not resting:
+        waits = [max(one.rests(target) - now, one.waits(now)) for one in loaded.credentials if not one.dead]
+        if not waits:
             raise CredentialDead("upstream_credential", about=name)
-        if fit is not None and any(until <= now for until in resting):
+        if fit is not None and any(wait <= 0 for wait in waits):
             raise UpstreamError("upstream_resting", about=name)
-        raise UpstreamBusy("upstream_busy", after_s=max(0, min(resting) - now) / SECOND_NS)
+        raise UpstreamBusy("upstream_busy", after_s=max(0, min(waits)) / SECOND_NS)
 
     def ready(self, name: Slug, target: Slug, fit: Fit) -> bool:
         """Whether pick() would find one now."""
@@ -147,13 +219,15 @@ class Pool:
         if not loaded.credentials:
             return not loaded.needs_key and fit(None)
         now = self._clock.tick_ns()
-        return any(one.rests(target) <= now and fit(one.id) for one in loaded.credentials)
+        return any(
+            one.rests(target) <= now and not one.waits(now) and fit(one.id) for one in loaded.credentials
+        )
 
     def spare(self, name: Slug, tried: Collection[Slug] = (), target: Slug = ANY) -> bool:
         """Whether a credential that was not tried could serve a further attempt at once."""
         now = self._clock.tick_ns()
         found = self._providers[name].credentials
-        return any(one.rests(target) <= now and one.id not in tried for one in found)
+        return any(one.rests(target) <= now and one.id not in tried and not one.waits(now) for one in found)
 
     def report(
         self, name: Slug, credential_id: Slug | None, error: GatewayError | None, target: Slug = ANY
