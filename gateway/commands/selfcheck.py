@@ -11,17 +11,18 @@ from typing import Any, Final
 
 import orjson
 
-from gateway import opening
+from gateway import opening, rehearsal
 from gateway.accounts import keys, tree
 from gateway.commands import setting
 from gateway.config import Config
 from gateway.content import Purpose
 from gateway.contracts import KeyRow, Store
+from gateway.flow import Flow
 from gateway.names import Slug
-from gateway.privacy import places
+from gateway.privacy import bodies, places
 from gateway.privacy.calling import Calls, send
 from gateway.privacy.canary import Canary
-from gateway.privacy.cases import Case, Cases
+from gateway.privacy.cases import Case, Cases, Offers
 from gateway.privacy.planting import self_test
 from gateway.privacy.search import Search
 
@@ -133,7 +134,8 @@ async def _revoke(store: Store, row: KeyRow) -> None:
 
 async def _call(config: Config, report: Report, key: str, calls: int) -> None:
     door = places.door(config.server.listen, config.server.tls_certificate)
-    cases = Cases(report.search.canary, config.server.listen.replace("0.0.0.0", "127.0.0.1"), key)
+    host = config.server.listen.replace("0.0.0.0", "127.0.0.1")
+    cases = Cases(report.search.canary, host, key, offers_of(rehearsal.build(config)))
     hello = Case(name="hello", sent=cases.post("/v1/chat/completions", HELLO))
     began = time.monotonic()
     while (answer := await send(door, hello))[9:12] != b"200":
@@ -149,6 +151,32 @@ async def _call(config: Config, report: Report, key: str, calls: int) -> None:
     while (missing := calls - report.calls.outcomes.total()) > 0:
         await report.calls.run(door, islice(cases.all(), missing))
 
+
+def offers_of(built: Flow) -> Offers:
+    """What a configuration offers that echo answers, and nobody else."""
+    only: dict[str, str] = {}
+    for loaded in built.pool.all():
+        if loaded.use == ECHO and len(loaded.provider.speaks) == 1:
+            [dialect] = loaded.provider.speaks
+            only.setdefault(dialect, f"{loaded.name}/{bodies.MODEL}")
+    return Offers(only, [name for name in built.routes if _stays_here(built, name)])
+
+
+def _stays_here(built: Flow, route: Slug) -> bool:
+    """Whether every model that a route can lead to is echo's: also where its policy fails."""
+    policy = built.routes[route]
+    names = {*policy.leaves(), *(name for chain in policy.on.values() for name in chain)}
+    names |= {policy.baseline} if policy.baseline else set()
+    found = [built.catalogue.resolve(name) for name in names]
+    if any(one is None for one in found):
+        return False
+    asked = built.catalogue.resolve(route)  # a route may have the name of a model
+    targets = [one[0] for one in (*found, asked) if one is not None]
+    echoes = {loaded.name for loaded in built.pool.all() if loaded.use == ECHO}
+    return all(target.provider_name in echoes for target in targets)
+
+
+ECHO: Final = "echo"
 
 HELLO: Final = b'{"model":"echo-1","messages":[{"role":"user","content":"Hello"}]}'
 
@@ -182,9 +210,17 @@ def _page_requests(host: str, token: str, canary: Canary) -> Iterator[tuple[str,
     head = f"host: {host}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n"
     wrong = head.replace(token, canary.mark("wrong admin token"))
     mark = canary.mark("admin request")
-    body = orjson.dumps({"model": "echo-1", "messages": [{"role": "user", "content": mark}], mark: mark})
-    length = f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    yield "explain", f"POST /admin/explain HTTP/1.1\r\n{head}{length}".encode() + body
+
+    def post(path: str, body: bytes) -> bytes:
+        length = f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        return f"POST {path} HTTP/1.1\r\n{head}{length}".encode() + body
+
+    for turns in ([{"role": "user", "content": mark}], *bodies.odd_turns(canary), mark, {mark: mark}):
+        explained = {"model": "echo-1", "messages": turns, mark: mark}
+        yield "explain", post("/admin/explain", orjson.dumps(explained))
+    yield "explain no JSON", post("/admin/explain", mark.encode())
+    for name, rows in bodies.odd_outcomes(canary).items():
+        yield f"outcomes, {name}", post("/admin/outcomes", rows)
     yield "wrong token", f"GET /admin/keys HTTP/1.1\r\n{wrong}\r\n".encode()
     yield "unknown", f"GET /admin/{mark}?{mark}={mark} HTTP/1.1\r\n{head}x-a: {mark}\r\n\r\n".encode()
     yield "wrong column", f"GET /admin/usage?by={mark} HTTP/1.1\r\n{head}\r\n".encode()

@@ -1,7 +1,7 @@
 """Bodies of calls in every dialect, with a mark in each place where a caller can put text."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import orjson
@@ -200,6 +200,47 @@ def form(canary: Canary, boundary: str) -> bytes:
         f"\r\ncontent-type: audio/wav\r\n\r\n{mark('form file')}\r\n--{boundary}--\r\n"
     )
     return "".join(parts).encode()
+
+
+def odd_turns(canary: Canary) -> Iterator[list[Any]]:
+    """Turns that are hardly any, for those who read texts out of them."""
+    text = canary.mark("odd text")
+    yield [{"role": "user", "content": ""}, {"role": "assistant", "content": text}]
+    yield [{"role": "user", "content": [{"type": "text", "text": 7}, {"type": text}, text, None]}]
+    yield [{"role": "user", "content": {"text": text}}]
+    yield [{"role": text, "content": text}]
+    yield [{"content": text}, {"role": "user"}, {}]
+    yield [None, text, [text], {"role": "user", "content": text}]
+    yield [{"role": "system", "content": [{"type": "text", "text": text}] * 200}]
+    yield [{"role": "user", "content": f"{text} \0\u202e\ufeff\U0001f600\u2028 " * 2000}]
+    yield [{"role": "user", "content": text * 20_000}]
+    yield [{"role": ("user", "assistant")[at % 2], "content": text} for at in range(3000)]
+    yield [{"role": "user", "content": [{"type": "text", "text": [[[{"text": text}]]]}]}]
+    yield [{"role": "user", "content": "translate: " + "\n```\n{%" * 5000 + text}]
+
+
+def odd_outcomes(canary: Canary) -> dict[str, bytes]:
+    """Lists of judgements, none of which may be stored."""
+    text = canary.mark("judgement")
+    row = {"request_id": canary.mark("judged call"), "score": 1}
+    rows: dict[str, Any] = {
+        "a call that is not known": [row],
+        "an unknown field": [{**row, "comment": text}],
+        "a name of a field": [{**row, text: 1}],
+        "a sentence as a source": [{**row, "source": f"{text} said so"}],
+        "a sentence as a call": [{**row, "request_id": f"{text} {text}"}],
+        "a text as a score": [{**row, "score": text}],
+        "a text as a thumb": [{"request_id": "a", "thumb": text}],
+        "a list as a thumb": [{"request_id": "a", "thumb": [text]}],
+        "an object as a model": [{**row, "against": {text: text}}],
+        "a text as a row": [text],
+        "no list": {"rows": [text]},
+        "too many rows": [{**row, "comment": text}] * 1001,
+    }
+    return {name: orjson.dumps(tree) for name, tree in rows.items()} | {
+        "no JSON": text.encode(),
+        "torn JSON": b'[{"comment":"' + text.encode(),
+    }
 
 
 CONVERSATIONS: Final[dict[str, tuple[Callable[[Canary, str, bool], Body], str, str]]] = {

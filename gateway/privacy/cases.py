@@ -1,13 +1,13 @@
 """Cases: every kind of call that could leave a trace, as the bytes that go over a connection."""
 
 import gzip
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 import orjson
 
-from gateway.privacy import bodies
+from gateway.privacy import bodies, travelling
 from gateway.privacy.canary import Canary
 
 Fields = Sequence[tuple[str, str]]
@@ -48,6 +48,25 @@ ORDERS: Final = (
 )
 """What echo is told to do besides answering: the ways in which providers fail."""
 
+HARD_ORDERS: Final = ("", "tool=1", "error=0", "error=2", "status=500", "status=400", "cut=1", "no_usage=1")
+"""The same for calls of routes, which may ask another target."""
+
+STRICT: Final = ("x-gateway-strict", "on")
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """What an installation offers, all of it answered by echo: nothing of it leaves the machine.
+
+    Attributes:
+        only: dialect: a model that is asked in this dialect alone, whatever the caller speaks.
+        routes: names of routes.
+    """
+
+    only: Mapping[str, str] = field(default_factory=dict)
+    routes: Sequence[str] = ()
+
+
 _BOUNDARY: Final = "boundary1234567890"
 
 
@@ -57,10 +76,12 @@ class Cases:
     Args:
         host: for the host field.
         key: one that may do everything.
+        offers: what there is besides the models of echo.
     """
 
-    def __init__(self, canary: Canary, host: str, key: str) -> None:
+    def __init__(self, canary: Canary, host: str, key: str, offers: Offers | None = None) -> None:
         self._canary = canary
+        self._offers = offers or Offers()
         self._mark = canary.mark
         self._host = host
         self._key = key
@@ -69,6 +90,10 @@ class Cases:
         """Every case, the quick ones first."""
         yield from self.conversations()
         yield from self.other_calls()
+        yield from self.translations()
+        yield from self.routed()
+        yield from self.odd_texts()
+        yield from self.outcomes()
         yield from self.departures()
         yield from self.refusals()
         yield from self.fields()
@@ -82,16 +107,77 @@ class Cases:
                 for stream in (False, True):
                     yield self.conversation(dialect, order, stream)
 
-    def conversation(self, dialect: str, order: str, stream: bool, leave_after: int | None = None) -> Case:
+    def conversation(
+        self,
+        dialect: str,
+        order: str,
+        stream: bool,
+        leave_after: int | None = None,
+        model: str = bodies.MODEL,
+    ) -> Case:
         """One conversation."""
-        make, whole, streamed = bodies.CONVERSATIONS[dialect]
-        body = orjson.dumps(make(self._canary, f"echo:{order}" if order else "", stream))
-        name = f"{dialect}{' stream' if stream else ''} {order}".strip()
-        return Case(
-            name=name,
-            sent=self.post(streamed if stream else whole, body, self._odd_fields()),
-            leave_after=leave_after,
-        )
+        made = self._asked(_WHOLE_BODIES, dialect, model, order, stream)
+        return replace(made, leave_after=leave_after)
+
+    def translation(
+        self, dialect: str, model: str, order: str, stream: bool, leave_after: int | None = None
+    ) -> Case:
+        """One conversation that any dialect can be told."""
+        made = self._asked(travelling.BODIES, dialect, model, order, stream)
+        return replace(made, leave_after=leave_after)
+
+    def translations(self, orders: Iterable[str] = ORDERS) -> Iterator[Case]:
+        """Each dialect to each other one that is offered alone, with each kind of failure of the provider."""
+        for to, model in self._offers.only.items():
+            for dialect in bodies.CONVERSATIONS:
+                if dialect == to:
+                    continue
+                for stream in (False, True):
+                    for order in orders:
+                        yield self.translation(dialect, model, order, stream)
+                    # What cannot be said there is left out or refused: with a text at hand.
+                    yield self._asked(_WHOLE_BODIES, dialect, model, "", stream)
+                    yield self._asked(travelling.BODIES, dialect, model, "", stream, (STRICT,))
+
+    def routed(self, orders: Iterable[str] = HARD_ORDERS) -> Iterator[Case]:
+        """Each dialect through each route, with failures that make it ask another target."""
+        for route in self._offers.routes:
+            for order in orders:
+                for dialect in bodies.CONVERSATIONS:
+                    for stream in (False, True):
+                        yield self.translation(dialect, route, order, stream)
+
+    def odd_texts(self) -> Iterator[Case]:
+        """Conversations of forms that classifiers, digests and translations may not have expected."""
+        models = (bodies.MODEL, *self._offers.only.values(), *self._offers.routes)
+        for number, turns in enumerate(bodies.odd_turns(self._canary)):
+            for place, model in enumerate(models):
+                path = ("/v1/chat/completions", "/v1/messages")[(number + place) % 2]
+                body = orjson.dumps({"model": model, "messages": turns, "max_tokens": 9})
+                yield Case(name=f"odd turns {number} {model}", sent=self.post(path, body))
+
+    def outcomes(self) -> Iterator[Case]:
+        """Judgements of calls with texts where names and numbers belong, or where nothing does."""
+        for name, body in bodies.odd_outcomes(self._canary).items():
+            yield Case(name=f"outcomes: {name}", sent=self.post("/v1/outcomes", body))
+
+    def _asked(
+        self,
+        makers: Mapping[str, Any],
+        dialect: str,
+        model: str,
+        order: str,
+        stream: bool,
+        fields: Fields = (),
+    ) -> Case:
+        body = makers[dialect](self._canary, f"echo:{order}" if order else "", stream)
+        if "model" in body:
+            body["model"] = model
+        _, whole, streamed = bodies.CONVERSATIONS[dialect]
+        path = (streamed if stream else whole).replace(f"/{bodies.MODEL}:", f"/{model}:")
+        sent = self.post(path, orjson.dumps(body), [*self._odd_fields(), *fields])
+        where = "" if model == bodies.MODEL else f" for {model}"
+        return Case(name=f"{dialect}{where}{' stream' if stream else ''} {order}".strip(), sent=sent)
 
     def other_calls(self) -> Iterator[Case]:
         """Calls that do not converse, lists of models, and what is answered without a provider."""
@@ -251,6 +337,8 @@ class Cases:
     def _odd_fields(self) -> Fields:
         return [(name, self._mark(f"field {name}")) for name in EVERYWHERE]
 
+
+_WHOLE_BODIES: Final = {dialect: made[0] for dialect, made in bodies.CONVERSATIONS.items()}
 
 EVERYWHERE: Final = (
     "user-agent", "x-forwarded-for", "x-real-ip", "referer", "cookie", "x-request-id", "traceparent",

@@ -15,8 +15,9 @@ from typing import Any, Final, get_args, get_type_hints
 
 from gateway import plugins
 from gateway.config import Config, SecretRef
+from gateway.privacy.bodies import CONVERSATIONS
 from gateway.privacy.canary import FORMS, Canary
-from gateway.privacy.cases import Cases
+from gateway.privacy.cases import Cases, Offers
 from gateway.privacy.places import STORE_PATH
 from gateway.privacy.unpacking import PACKINGS
 from gateway.records import NAMES, Record
@@ -65,6 +66,9 @@ MEANINGS: Final[dict[str, str]] = {
 }
 """What the columns are; those of tokens and units say it themselves."""
 
+ROUTES: Final = ("sticky", "by_task", "quality", "canary", "fallback")
+"""A route by each policy that has to do with words, sessions, outcomes or failures."""
+
 PROVIDERS: Final = ("openai", "anthropic", "gemini", "groq", "compatible", "echo")
 
 
@@ -81,7 +85,8 @@ def kept() -> str:
 def never_kept() -> str:
     """Every part of a request or an answer that carries a mark in the proof."""
     canary = Canary()
-    cases = list(Cases(canary, "host", "key").all())
+    every = Offers({dialect: f"{dialect}/echo-1" for dialect in CONVERSATIONS}, ROUTES)
+    cases = list(Cases(canary, "host", "key", every).all())
     parts = sorted({re.sub(r"^field ", "header ", part) for part in canary.parts})
     headers = ", ".join(f"`{part.removeprefix('header ')}`" for part in parts if part.startswith("header "))
     others = ", ".join(part for part in parts if not part.startswith("header "))

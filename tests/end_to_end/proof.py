@@ -16,7 +16,7 @@ import orjson
 
 from gateway.privacy.calling import Calls, Door, send
 from gateway.privacy.canary import Canary, Hit
-from gateway.privacy.cases import Case, Cases
+from gateway.privacy.cases import Case, Cases, Offers
 from gateway.privacy.search import Search
 
 TOP = Path(__file__).parents[2]
@@ -33,8 +33,82 @@ drain_timeout = "1s"
 use = "odd"
 needs_key = false
 
+[providers.chatty]
+use = "echo"
+dialects = ["openai_chat"]
+
+[providers.responder]
+use = "echo"
+dialects = ["openai_responses"]
+
+[providers.claude]
+use = "echo"
+dialects = ["anthropic_messages"]
+
+[providers.google]
+use = "echo"
+dialects = ["gemini_generate"]
+
+[providers.failing]
+use = "echo"
+defaults = "error=0"
+
+[providers.late]
+use = "echo"
+dialects = ["anthropic_messages"]
+defaults = "error=0,no_usage=1"
+
+[models.small]
+provider = "google"
+model = "echo-2"
+price = {{ input = "0.1", output = "0.1" }}
+
 [prices]
 unknown = "record"
+
+[classify]
+use = ["odd", "shape", "linear"]
+
+[routes.cached]
+use = "sticky"
+targets = ["claude/echo-1", "chatty/echo-1", "google/echo-1"]
+by = "prompt"
+allow_costlier = true
+
+[routes.tasks]
+use = "by_task"
+rules = [
+  {{ when = {{ task = ["tool_use", "vision"] }}, to = "claude/echo-1", name = "seen" }},
+  {{ when = {{ task = ["chat"] }}, to = {{ use = "sticky", targets = ["google/echo-1"], by = "prompt" }} }},
+]
+otherwise = "rescued"
+allow_costlier = true
+
+[routes.kept]
+use = "quality"
+targets = ["chatty/echo-1", "small"]
+default = "chatty/echo-1"
+evidence = "declared"
+sure = 0.1
+stand_ins = {{ "chatty/echo-1" = {{ "*" = ["small"] }} }}
+
+[routes.tried]
+use = "canary"
+stable = "responder/echo-1"
+trial = "claude/echo-1"
+since = "2026-01-01"
+share = 0.5
+by = "call"
+allow_costlier = true
+
+[routes.rescued]
+use = "fallback"
+targets = ["failing/echo-1", "late/echo-1", "responder/echo-1"]
+allow_costlier = true
+
+[routes.bewildered]
+use = "odd"
+targets = ["chatty/echo-1", "claude/echo-1"]
 
 [upstream]
 breaker = false
@@ -51,6 +125,17 @@ level = "debug"
 access = "gateway-data/access.log"
 access_max = "2KiB"
 """
+
+OFFERS = Offers(
+    {
+        "openai_chat": "chatty/echo-1",
+        "openai_responses": "responder/echo-1",
+        "anthropic_messages": "claude/echo-1",
+        "gemini_generate": "google/echo-1",
+    },
+    ("cached", "tasks", "kept", "tried", "rescued", "bewildered"),
+)
+"""What the configuration offers besides echo."""
 
 PAGES = ("/metrics", "/admin/config", "/admin/keys", "/admin/usage?hours=1", "/admin/nothing",
          "/admin/usage?by=model_requested,model_routed,feature,session,customer,error_code,task")  # fmt: skip
@@ -110,7 +195,7 @@ class Proof:
     @property
     def cases(self) -> Cases:
         """Cases with this canary and key."""
-        return Cases(self.canary, f"127.0.0.1:{self.port}", self.key)
+        return Cases(self.canary, f"127.0.0.1:{self.port}", self.key, OFFERS)
 
     async def __aenter__(self) -> Self:
         try:
@@ -178,6 +263,14 @@ class Proof:
         sent = f"GET {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
         return await send(Door("127.0.0.1", self.admin_port), Case(name=path, sent=sent.encode()))
 
+    async def admin_post(self, path: str, body: bytes) -> bytes:
+        """An answer of the admin listener to a POST."""
+        token = (self.work / "gateway-data/admin.token").read_text().strip()
+        head = f"POST {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\nconnection: close\r\n"
+        length = f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        case = Case(name=path, sent=f"{head}{length}".encode() + body)
+        return await send(Door("127.0.0.1", self.admin_port), case)
+
     async def command(self, *words: str, told: bytes = b"", code: int = 0) -> bytes:
         """What a command prints, to standard output and error."""
         process = await asyncio.create_subprocess_exec(
@@ -199,9 +292,17 @@ class Proof:
     def _offer_plugin(self) -> None:
         info = self.folder / "plugins/odd-1.0.dist-info"
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1.0\n")
-        point = "[gateway.providers]\nodd = tests.fakes.odd_provider:Odd\n"
-        (info / "entry_points.txt").write_text(point)
+        (info / "entry_points.txt").write_text(PLUGINS)
 
+
+PLUGINS = """
+[gateway.providers]
+odd = tests.fakes.odd_provider:Odd
+[gateway.classifiers]
+odd = tests.fakes.odd_choosers:OddClassifier
+[gateway.routers]
+odd = tests.fakes.odd_choosers:OddRouter
+"""
 
 CLOSE = [("connection", "close")]
 

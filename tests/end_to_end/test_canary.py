@@ -8,9 +8,11 @@ search would find a leak is shown by test_leaks_are_found.py.
 import asyncio
 import gc
 import json
+import random
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,13 @@ from gateway.content import Content, Document
 from gateway.exchange import Exchange
 from gateway.ledger import replay
 from gateway.log import Level
-from gateway.privacy import bodies
+from gateway.privacy import bodies, travelling
 from gateway.privacy.calling import Calls, Door, send
 from gateway.privacy.canary import Canary
 from gateway.privacy.cases import Case, Cases
 from gateway.privacy.search import Search, files_below
 from tests.campaigns import strace_canary
-from tests.end_to_end.proof import COMMANDS, PAGES, TOP, Proof, told
+from tests.end_to_end.proof import COMMANDS, OFFERS, PAGES, TOP, Proof, told
 from tests.fakes.odd_provider import BUGS, LATER_BUGS
 from tests.installation import Installation
 from tests.upstream import CUT, Scripted, Upstream
@@ -38,6 +40,8 @@ MODELS = dict(
     zip(DIALECTS, ("gpt-4o-mini", "gpt-4o-mini", "claude-sonnet-4-5", "gemini-2.5-flash"), strict=True)
 )
 """What the dialects' own providers offer."""
+SPOKEN = {**MODELS, "openai_chat": "chatty/gpt-4o-mini", "openai_responses": "responder/gpt-4o-mini"}
+"""The same, where each is offered in one dialect only."""
 
 
 @pytest.fixture
@@ -70,21 +74,79 @@ async def test_no_kind_of_call_leaves_a_trace(tmp_path: Path) -> None:
         search = await proof.search()
         assert search.clean, told(search.hits)
         printed = [await proof.command(*words) for words in COMMANDS]
-        printed.append(await explained(proof))
-        search.data("commands", b"\n".join(printed))
+        search.data("commands", b"\n".join([*printed, *[one async for one in explained(proof)]]))
+        search.data("admin", b"\n".join([one async for one in administered(proof)]))
+        search.folder(tmp_path)
         assert search.clean, told(search.hits)
-        assert proof.calls.outcomes.total() > 300
-        assert proof.calls.outcomes["200"] > 100
+        assert proof.calls.outcomes.total() > 1200
+        assert proof.calls.outcomes["200"] > 600
+        reasons = {json.loads(line)["route_reason"] for line in printed[1].splitlines()}
+        assert reasons > {"sticky", "seen", "quality_declared", "canary-trial", "fallback", "policy_failed"}
     search = await proof.search()  # once more, after its end
     assert search.clean, told(search.hits)
 
 
-async def explained(proof: Proof) -> bytes:
-    body = bodies.chat(proof.canary, "", False)
-    dry = await proof.command("explain", "--json", told=orjson.dumps(body))
-    assert json.loads(dry)["candidates"]
-    refused = await proof.command("explain", told=proof.canary.mark("explained text").encode(), code=2)
-    return dry + refused
+async def explained(proof: Proof) -> AsyncIterator[bytes]:
+    """What the dry run of calls in each dialect prints, and of what is no call."""
+    for dialect, make in travelling.BODIES.items():
+        body = orjson.dumps({**make(proof.canary, "", False), "model": "tasks"})
+        printed = await proof.command("explain", "--dialect", dialect, "--json", told=body)
+        assert json.loads(printed.splitlines()[-1])["candidates"], dialect
+        yield printed
+    yield await proof.command("explain", told=proof.canary.mark("explained text").encode(), code=2)
+
+
+async def administered(proof: Proof) -> AsyncIterator[bytes]:
+    """What the admin listener says to calls that are explained, and to judgements that are not accepted."""
+    for model in ("echo-1", *OFFERS.only.values(), *OFFERS.routes):
+        body = travelling.chat(proof.canary, "", False)
+        answer = await proof.admin_post("/admin/explain", orjson.dumps({**body, "model": model}))
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["candidates"], model
+        yield answer
+    for turns in (*bodies.odd_turns(proof.canary), proof.canary.mark("turns")):
+        answer = await proof.admin_post("/admin/explain", orjson.dumps({"model": "tasks", "messages": turns}))
+        assert answer[9:12] == b"200"
+        yield answer
+    for name, rows in bodies.odd_outcomes(proof.canary).items():
+        answer = await proof.admin_post("/admin/outcomes", rows)
+        assert answer[9:12] == (b"200" if name == "a call that is not known" else b"400"), name
+        yield answer
+    yield await proof.admin_post("/admin/explain", proof.canary.mark("no call").encode())
+
+
+async def test_commands_that_read_prompts_write_none_of_them(tmp_path: Path) -> None:
+    """The operator's own files and answers are outside; what stays with the gateway is searched."""
+    proof = Proof(tmp_path / "place")
+    chance, mark = random.Random(7), proof.canary.mark
+    rows = []
+    for number in range(600):
+        hard = chance.random() < 0.5
+        words = (
+            f"{mark('hard prompt')} prove it {number}" if hard else f"{mark('easy prompt')} tell it {number}"
+        )
+        well = int(chance.random() < (0.1 if hard else 0.99))
+        rows.append({
+            "prompt": words, "task": "open_qa", "group": mark("group of a row"), "requested": "chatty/echo-1",
+            "candidate": "small", "q": {"chatty/echo-1": 1, "small": well},
+        })  # fmt: skip
+    data = tmp_path / "rows.jsonl"
+    data.write_bytes(b"\n".join(map(orjson.dumps, rows)))
+    lines = [orjson.dumps({"id": at, **row, "messages": [{"role": "user", "content": row["prompt"]}]})
+             for at, row in enumerate(rows[:50])]  # fmt: skip
+    lines += [orjson.dumps({"messages": turns}) for turns in bodies.odd_turns(proof.canary)]
+    labelled = await proof.command("classify", told=b"\n".join(lines), code=1)
+    assert labelled.count(b'"label"') > 50
+    fitting = await proof.command("routes", "fit", "--data", str(data), "--floor", "0.9")
+    assert b"written to" in fitting, fitting
+    decided = await proof.command("route-eval", "--feedback", str(data), "--prompts", str(data))
+    assert decided.count(b'"p_ok"') == 600
+    search = Search(proof.canary)
+    search.data("printed", labelled + fitting + decided)
+    search.folder(proof.folder)
+    assert search.clean, told(search.hits)
+    fitted = (proof.work / "gateway-data/fitted.json").read_bytes()
+    assert [one for one in (b"prove", b"tell", b"prompt", b"group") if one in fitted.lower()] == [b"group"]
+    assert json.loads(fitted)["pairs"][0]["groups"] == []
 
 
 async def test_several_workers_with_debug_switches_leave_no_trace(tmp_path: Path) -> None:
@@ -205,25 +267,35 @@ async def test_nothing_that_a_provider_says_leaves_a_trace(
             "openai": {"base_url": upstream.openai, **keys},
             "anthropic": {"base_url": upstream.anthropic, **keys},
             "gemini": {"base_url": upstream.gemini, **keys},
+            "chatty": {"use": "openai", "base_url": upstream.openai, "dialects": ["openai_chat"], **keys},
+            "responder": {
+                "use": "openai",
+                "base_url": upstream.openai,
+                "dialects": ["openai_responses"],
+                **keys,
+            },  # fmt: skip
         },
+        "prices": {"unknown": "record"},
         "upstream": {"attempts": 2, "breaker": False, "gap_timeout": "200ms", "first_byte_timeout": "200ms"},
     }
     installation = await start(tree)
     canary, calls = Canary(), Calls()
     door = Door("127.0.0.1", installation.port)
     cases = Cases(canary, f"127.0.0.1:{installation.port}", installation.key)
+    asked_of_all = [*MODELS.items(), *((caller, SPOKEN[to]) for caller, to in permutations(SPOKEN, 2))]
     for name, answer in answers(canary).items():
-        for dialect, model in MODELS.items():
+        for dialect, model in asked_of_all:
             for stream in (False, True):
                 upstream.script(*[answer] * 2)
-                case = cases.conversation(dialect, "", stream)
-                sent = case.sent.replace(b'"model":"echo-1"', b'"model":"' + model.encode() + b'"').replace(
-                    b"/models/echo-1:", b"/models/" + model.encode() + b":"
-                )
-                sent = with_length(sent)
-                calls.note(case, await send(door, Case(name=name, sent=sent)))
+                if model == MODELS[dialect]:
+                    case = cases.conversation(dialect, "", stream, model=model)
+                else:
+                    case = cases.translation(dialect, model, "", stream)
+                calls.note(case, await send(door, Case(name=name, sent=case.sent)))
                 upstream._scripts.clear()
     assert len(upstream.requests) >= calls.outcomes.total()
+    own = sum(answer.status == 500 for answer in answers(canary).values())
+    assert calls.outcomes["500"] == own * 2 * len(asked_of_all)  # and none of ours
     assert b"sk-of-the-operator" not in b"".join(calls.heads)
     told_on = Search(canary)
     for received in upstream.requests:
@@ -234,13 +306,6 @@ async def test_nothing_that_a_provider_says_leaves_a_trace(
     assert search.clean, told(search.hits)
     records = await installation.records(calls.outcomes.total())
     assert len(records) == calls.outcomes.total()
-
-
-def with_length(sent: bytes) -> bytes:
-    """A request whose content-length says how long its body is."""
-    head, _, body = sent.partition(b"\r\n\r\n")
-    lines = [line for line in head.split(b"\r\n") if not line.startswith(b"content-length:")]
-    return b"\r\n".join([*lines, b"content-length: %d" % len(body), b"", body])
 
 
 async def test_no_line_of_the_gateway_lets_an_exceptions_text_out(tmp_path: Path) -> None:

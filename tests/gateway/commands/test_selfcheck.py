@@ -3,16 +3,17 @@
 import asyncio
 import json
 import os
+import tomllib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from gateway import cli
+from gateway import cli, config, rehearsal
 from gateway.commands import selfcheck
 from gateway.privacy.cases import Cases
-from tests.end_to_end.proof import Proof
+from tests.end_to_end.proof import OFFERS, Proof
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -42,7 +43,7 @@ async def test_a_good_installation_is_found_good(proof: Proof, capsys: pytest.Ca
     assert report["ok"] is True
     assert report["hits"] == report["unread"] == []
     assert report["planted"]["found"] == report["planted"]["of"] > 40
-    assert report["calls"] >= len(list(Cases(proof.canary, "a", "b").all()))
+    assert report["calls"] >= len(list(Cases(proof.canary, "a", "b", OFFERS).all()))
     searched = "\n".join(report["searched"]["places"])
     for place in (
         "gateway.db",
@@ -58,14 +59,55 @@ async def test_a_good_installation_is_found_good(proof: Proof, capsys: pytest.Ca
 
 
 async def test_the_key_is_revoked_afterwards(proof: Proof, capsys: pytest.CaptureFixture[str]) -> None:
-    code, printed = await run(proof, capsys, "--calls", "310")
+    count = len(list(proof.cases.all())) + 10
+    code, printed = await run(proof, capsys, "--calls", f"{count}")
     assert code == 0, printed
-    assert "calls     310 (" in printed
+    assert f"calls     {count} (" in printed
     assert printed.endswith("result    nothing was kept\n")
     listed = json.loads(await proof.command("key", "list", "--json"))["keys"]
     made = [key for key in listed if key["name"] == "selfcheck-privacy"]
     assert made
     assert all(key["state"] == "revoked" for key in made)
+
+
+ROUTES = """
+[providers.only-chat]
+use = "echo"
+dialects = ["openai_chat"]
+[providers.real]
+use = "compatible"
+base_url = "https://a.test/v1"
+needs_key = false
+[models.real-model]
+provider = "real"
+[models.near]
+provider = "only-chat"
+model = "echo-1"
+[routes.stays]
+use = "fallback"
+targets = ["near", "echo-1"]
+[routes.leaves]
+use = "fallback"
+targets = ["near", "real-model"]
+[routes.ends-elsewhere]
+use = "fixed"
+target = "near"
+on = { context = ["real-model"] }
+[routes.measured]
+use = "fixed"
+target = "near"
+baseline = "real-model"
+[routes.real-model]
+use = "fixed"
+target = "near"
+"""
+
+
+def test_only_what_echo_answers_is_called() -> None:
+    built = rehearsal.build(config.parse(tomllib.loads(ROUTES), "test", {}))
+    offers = selfcheck.offers_of(built)
+    assert offers.only == {"openai_chat": "only-chat/echo-1"}
+    assert offers.routes == ["stays"]
 
 
 async def test_what_was_found_is_told_with_its_place(
