@@ -91,7 +91,8 @@ class Forward:
         def allowed(targets: tuple[Target, ...]) -> tuple[Target, ...]:
             return affordable(targets, plan, self._allowance.asks(exchange, (*plan.targets, *targets)))
 
-        trip = Trip(exchange, Course(plan, bounds.attempts, self._context, allowed), bounds, self._clock)
+        course = Course(plan, bounds.attempts, self._context, allowed)
+        trip = Trip(exchange, course, self._gate, bounds, self._clock)
         failed: GatewayError | None = None
         while True:
             turn = trip.course.round
@@ -113,7 +114,7 @@ class Forward:
     async def _pause(self, trip: "Trip") -> None:
         """The provider's bad moment may pass; not everybody must come back at the same time."""
         pause_s = self._bounds.pause_s * 2 ** (trip.course.round - 1)
-        await asyncio.sleep(min(pause_s * random.uniform(0.5, 1), trip.left_s))  # noqa: S311 - spreads load
+        await asyncio.sleep(min(pause_s * random.uniform(0.5, 1), trip.left_s(self._clock.tick_ns())))  # noqa: S311 - spreads load
 
     async def _try(self, trip: "Trip") -> GatewayError | None:
         """Ask one target, with one key after the other; None once it has answered.
@@ -137,36 +138,32 @@ class Forward:
                 if trip.exchange.client.started:
                     trip.exchange.client.abort()
                     raise
-                if trip.spent or not self._spare(trip, error):
+                if trip.spent or not trip.spare(error):
                     return error
                 failed = error
-
-    def _spare(self, trip: "Trip", error: GatewayError) -> bool:
-        """Whether another key of the same provider may do better."""
-        return error.kind in OTHER_KEY and self._gate.spare(trip.course.target, trip.tried)
 
     async def _ask(self, trip: "Trip") -> None:
         exchange, target = trip.exchange, trip.course.target
         passage = self._translate(exchange, target)
         if exchange.attempts or target is not exchange.plan.targets[0]:
             await self._allowance.extend(exchange, target)
-        admission = self._gate.enter(target, trip.tried)
+        trip.admission = admission = self._gate.enter(target, trip.tried)
         attempt: Attempt | None = None
         failure: GatewayError | None = None
         try:
-            credential = admission.credential
-            if credential is not None:
-                trip.tried.add(credential.id)
+            key = key_id = None
+            if admission.credential is not None:
+                key, key_id = admission.credential.reveal(), admission.credential.id
+                trip.tried.add(key_id)
             call = at_home(exchange.call, target.model) if passage is None else passage.call
-            key = credential.reveal() if credential is not None else None
             request = target.provider.request(call, target.model, key)
             meter = DIALECTS[call.dialect].meter(call)
             now_ns = self._clock.tick_ns()
-            attempt = Attempt(target, meter, credential.id if credential is not None else None, now_ns)
+            attempt = Attempt(target, meter, key_id, now_ns)
             exchange.attempts.append(attempt)
             if exchange.sent_ns is None:
                 exchange.sent_ns = now_ns
-            await self._send(trip, attempt, request, passage, _Prospect(self, trip, admission, attempt))
+            await self._send(trip, attempt, request, passage)
             attempt.code = OK
         except GatewayError as error:
             failure = error
@@ -177,16 +174,11 @@ class Forward:
             self._gate.leave(admission, attempt, failure)
 
     async def _send(
-        self,
-        trip: "Trip",
-        attempt: Attempt,
-        request: UpstreamRequest,
-        passage: Passage | None,
-        prospect: "_Prospect",
+        self, trip: "Trip", attempt: Attempt, request: UpstreamRequest, passage: Passage | None
     ) -> None:
         exchange, target = trip.exchange, attempt.target
         call = exchange.call if passage is None else passage.call
-        left_s = trip.left_s
+        left_s = trip.left_s(attempt.sent_ns)
         if exchange.labelling is not None:
             asyncio.get_running_loop().call_soon(exchange.label)  # while the provider works
         try:
@@ -202,10 +194,10 @@ class Forward:
             if passage is None:
                 ask_usage = call.stream and target.provider.asks_usage(call)
                 strip = DIALECTS[call.dialect].filter(call, ask_usage)
-            look = peek(call) if not trip.spent and trip.course.open else None
+            look = peek(call) if trip.course.open and not trip.spent else None
             await self._relay.pass_on(
                 exchange, attempt, answer, chunk,
-                strip=strip, passage=passage, peek=look, prospect=prospect,
+                strip=strip, passage=passage, peek=look, prospect=trip,
             )  # fmt: skip
         finally:
             target.exit.release(answer)
@@ -240,50 +232,46 @@ class Forward:
 class Trip:
     """One call on its way over the targets, and what is left of its attempts and its time.
 
+    For the one who passes an answer on: what may become of the call if that attempt fails.
+
     Attributes:
         tried: the credentials that were used at the present target.
+        admission: leave for the present attempt.
     """
 
-    __slots__ = ("_bounds", "_clock", "_due_ns", "course", "exchange", "tried")
+    __slots__ = ("_bounds", "_clock", "_due_ns", "_gate", "admission", "course", "exchange", "tried")
 
-    def __init__(self, exchange: Exchange, course: Course, bounds: Bounds, clock: Clock) -> None:
+    admission: Admission
+
+    def __init__(self, exchange: Exchange, course: Course, gate: Gate, bounds: Bounds, clock: Clock) -> None:
         self.exchange = exchange
         self.course = course
         self.tried: set[Slug] = set()
+        self._gate = gate
         self._bounds = bounds
         self._clock = clock
-        self._due_ns = clock.tick_ns() + round(bounds.call_s * 1e9)
+        self._due_ns = clock.tick_ns() + int(bounds.call_s * 1e9)
 
-    @property
-    def left_s(self) -> float:
+    def left_s(self, now_ns: int) -> float:
         """Seconds in which another attempt may begin."""
-        return max(0.0, (self._due_ns - self._clock.tick_ns()) / 1e9)
+        return max(0, self._due_ns - now_ns) / 1e9
 
     @property
     def spent(self) -> bool:
         """Whether no other attempt may begin."""
         return len(self.exchange.attempts) >= self._bounds.attempts or self._clock.tick_ns() >= self._due_ns
 
-
-class _Prospect:
-    """What may become of the call if an attempt fails: for the one who passes its answer on."""
-
-    __slots__ = ("_admission", "_attempt", "_forward", "_trip")
-
-    def __init__(self, forward: Forward, trip: Trip, admission: Admission, attempt: Attempt) -> None:
-        self._forward = forward
-        self._trip = trip
-        self._admission = admission
-        self._attempt = attempt
+    def spare(self, error: GatewayError) -> bool:
+        """Whether another key of the same provider may do better."""
+        return error.kind in OTHER_KEY and self._gate.spare(self.course.target, self.tried)
 
     def leaves(self, error: UpstreamError) -> bool:
-        """Whether another attempt would follow on this failure."""
-        trip = self._trip
-        return not trip.spent and (trip.course.goes_on(error) or self._forward._spare(trip, error))
+        """Whether another attempt would follow on this failure of the present one."""
+        return not self.spent and (self.course.goes_on(error) or self.spare(error))
 
     def begins(self) -> None:
         """The answer is a good one, and goes to the client."""
-        self._forward._gate.answered(self._admission, self._attempt)
+        self._gate.answered(self.admission, self.exchange.attempts[-1])
 
 
 def _is_ours(error: GatewayError) -> bool:
