@@ -202,6 +202,8 @@ NAMED_ON_THE_WAY = {
     ("gateway/stages/route.py", "call.model"): "only where it is the name of a configured route",
     ("gateway/upstreams/policy.py", "f'{asked.reason}/{first.reason}'[:MAX_LENGTH]"): "two names",
     ("providers/openai.py", "name"): "a dialect's name, of a fixed list",
+    ("providers/echo/__init__.py", "name"): "a dialect's name, of a fixed list",
+    ("providers/echo/__init__.py", "name"): "a dialect's name, of a fixed list",
     ("gateway/upstreams/catalogue.py", "asked"): "only where the configuration or the price book knows it",
     ("gateway/upstreams/catalogue.py", "f'{loaded.name}/{UNKNOWN}'"): "",
     ("gateway/upstreams/catalogue.py", "public"): "a name of the price book",
