@@ -45,7 +45,9 @@ class Allowance:
         """
         call, caller, plan = exchange.call, exchange.caller, exchange.plan
         asks = {target.name: self._estimate(call, target) for target in plan.targets}
-        known = [asks[target.name] for target in affordable(plan.targets, plan, asks)]
+        known = list(asks.values())
+        if len(known) > 1:
+            known = [asks[target.name] for target in affordable(plan.targets, plan, asks)]
         most = _most(call, caller)
         if most is not None:
             first = asks[plan.targets[0].name]
@@ -54,7 +56,7 @@ class Allowance:
             if first > most:
                 raise OverLimit("budget_exceeded", about="max-cost")
             known = [cost for cost in known if cost is not None and cost <= most]  # extend() refuses the rest
-        ask = max((cost for cost in known if cost is not None), default=0)
+        ask = max([cost for cost in known if cost is not None], default=0)
         hold = self._ledger.hold(caller, Nanos(ask), exchange.id)
         hold.asks = asks
         exchange.hold = hold
@@ -124,8 +126,10 @@ def affordable(targets: tuple[Target, ...], plan: Plan, asks: Asks) -> tuple[Tar
 
 def _most(call: Call, caller: Caller) -> int | None:
     """The most that the caller, or its key, wants the call to cost."""
-    said = [most for most in (call.tags.max_cost, caller.rights.max_cost) if most is not None]
-    return min(said, default=None)
+    of_call, of_key = call.tags.max_cost, caller.rights.max_cost
+    if of_call is None or of_key is None:
+        return of_key if of_call is None else of_call
+    return min(of_call, of_key)
 
 
 def _hold(permit: Permit) -> Hold:
