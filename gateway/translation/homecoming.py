@@ -87,6 +87,8 @@ def _chat(tree: Tree, model: str) -> Tree:
 
 
 def _chat_message(message: Tree) -> Tree:
+    if "tool_calls" not in message and "tool_call_id" not in message:
+        return message
     return _changed(_bare(message, "tool_call_id"), "tool_calls", _chat_call)
 
 
