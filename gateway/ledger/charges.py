@@ -66,21 +66,14 @@ class Charges:
             total = None if total is None or amount is None else Nanos(total + amount)
             if reading.source is not Source.NONE or shown.source is Source.NONE:
                 shown, answer, last = reading, amount, attempt
-        price = last.target.price
+        target, error = last.target, exchange.error
+        served = error is None or isinstance(error, ClientGone)
         return Charge(
             usage=_whole(shown),
             source=shown.source,
             cost=total,
-            version=price.version if price else None,
-            saving=savings.saving(
-                exchange.plan,
-                last.target,
-                shown,
-                answer,
-                total,
-                exchange.error is None or isinstance(exchange.error, ClientGone),
-                self._aside(last.target),
-            ),
+            version=target.price.version if target.price is not None else None,
+            saving=savings.saving(exchange.plan, target, shown, answer, total, served, self._aside(target)),
         )
 
     def price(self, attempt: Attempt, reading: Reading) -> Nanos | None:

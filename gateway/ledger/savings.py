@@ -78,6 +78,8 @@ def saving(
     if answer is None or total is None:
         return Saving(model=name)
     bare = without_cache(reading)
+    if other is target and bare is reading and answer == total:
+        return Saving(baseline=answer, model=name)  # the usual call: neither moved, nor cached, nor repeated
     plain = answer if bare is reading else _price(bare, target.price, aside_price)
     baseline = plain
     if answered and other is not None and other.price is not target.price:
