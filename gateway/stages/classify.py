@@ -51,7 +51,8 @@ class Classify:
 
     def labels(self, call: Call) -> Labels:
         """What is believed of a call. Raises nothing."""
-        found = self._header(call)
+        task = call.tags.task
+        found = None if task is None else Labels(task=task, confidence=SURE, classifier=HEADER)
         scores: dict[Slug, int] = {}
         begun_ns = self._clock.tick_ns()
         for place in range(len(self._classifiers)):
@@ -59,20 +60,19 @@ class Classify:
                 continue
             labels = self._ask(place, call)
             ended_ns = self._clock.tick_ns()
-            self._measure(place, labels, ended_ns - begun_ns, ended_ns)
+            if ended_ns - begun_ns > self._allowed_ns:
+                self._tell_late(place, labels, ended_ns - begun_ns, ended_ns)
+            else:
+                self._late[place] = 0
             begun_ns = ended_ns
             if labels is not None:
-                scores.update(labels.scores)
+                if labels.scores:
+                    scores.update(labels.scores)
                 if found is None and labels.confidence > 0:
                     found = labels
         if found is None:
             found = Labels()
         return replace(found, scores=scores) if scores else found
-
-    def _header(self, call: Call) -> Labels | None:
-        if call.tags.task is None:
-            return None
-        return Labels(task=call.tags.task, confidence=SURE, classifier=HEADER)
 
     def _ask(self, place: int, call: Call) -> Labels | None:
         try:
@@ -81,10 +81,7 @@ class Classify:
             log.fact("classify.failed", log.Level.WARNING, error=log.kind(failure), place=log.place(failure))
             return None
 
-    def _measure(self, place: int, labels: Labels | None, taken_ns: int, now_ns: int) -> None:
-        if taken_ns <= self._allowed_ns:
-            self._late[place] = 0
-            return
+    def _tell_late(self, place: int, labels: Labels | None, taken_ns: int, now_ns: int) -> None:
         self._late[place] += 1
         rests = self._late[place] >= MOST_LATE
         if rests:
