@@ -10,8 +10,10 @@ from typing import Any, Final
 
 import orjson
 
+from gateway.clock import SystemClock
 from gateway.commands import setting
 from gateway.commands.desk import CommandError
+from gateway.ledger.prices import PriceBook
 from gateway.quality.deciding import decide
 from gateway.quality.fitting import Feedback
 
@@ -23,8 +25,19 @@ HOLDERS: Final = ("q", "quality", "outcomes", "outcome", "scores", "score", "res
 
 CHEAP: Final = ("cheap", "candidate", "weak", "small")
 REQUESTED: Final = ("requested", "strong", "large")
+MEASURES: Final = ("q", "quality", "score", "outcome", "ok", "correct", "right", "result", "success")
+"""Words before or after a model's name, or inside its object, that mean its outcome."""
+
 TEXTS: Final = ("prompt", "text", "question", "input", "messages")
 GROUPS: Final = ("group", "task", "category")
+
+SIDES: Final = ("type", "kind")
+"""Fields that may say which rows of one stream are to be decided on, whatever else they hold."""
+TO_DECIDE: Final = ("prompt", "prompts", "decide", "query", "eval", "test")
+
+NO_OUTCOMES: Final = (
+    "no row of feedback has outcomes of both models; --cheap and --requested take their names in it"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     parser = commands.add_parser(
         "route-eval", help="decide on prompts by the outcomes of others", parents=[shared]
     )
+    parser.add_argument("file", type=Path, nargs="?", help="feedback and prompts in one file")
     parser.add_argument("--feedback", type=Path, help="JSONL: prompts with the outcomes of both models")
     parser.add_argument("--prompts", type=Path, help="JSONL: prompts to decide on (default: standard input)")
     parser.add_argument("--out", type=Path, help="where the decisions go (default: standard output)")
@@ -55,17 +69,11 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Read, decide, write."""
-    names = (arguments.cheap, arguments.requested)
     try:
-        known = read_rows(lines_of(arguments.feedback), names) if arguments.feedback else []
-        stream = arguments.prompts or (None if arguments.feedback else Path("-"))
-        rows = read_rows(lines_of(stream or Path("-")), names)
+        known, rows = _read(arguments)
     except CommandError as refusal:
         print(refusal, file=sys.stderr)
         return refusal.code
-    if arguments.prompts is None:  # one stream: rows with outcomes are feedback
-        known += [row for row in rows if row.outcomes is not None]
-        rows = [row for row in rows if row.outcomes is None]
     lines = [
         orjson.dumps(one) + b"\n" for one in decisions(known, rows, arguments.floor, arguments.confidence)
     ]
@@ -74,6 +82,65 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         arguments.out.write_bytes(b"".join(lines))
     return setting.GOOD
+
+
+def _read(arguments: argparse.Namespace) -> tuple[list[Row], list[Row]]:
+    """Feedback, and what is to be decided on.
+
+    Raises:
+        CommandError: see read_rows(); or options that are out of range, or feedback without outcomes.
+    """
+    if not 0 < arguments.floor <= 1:
+        raise CommandError("--floor: a share above 0 and at most 1", setting.WRONG)
+    if not 0.5 <= arguments.confidence < 1:
+        raise CommandError("--confidence: at least 0.5 and below 1", setting.WRONG)
+    names = (arguments.cheap, arguments.requested)
+    lines = list(lines_of(arguments.feedback)) if arguments.feedback else []
+    asked = list(lines_of(arguments.prompts or arguments.file or Path("-")))
+    if names == ("", ""):
+        names = _by_price(lines or asked)
+    known, rows = read_rows(lines, names), read_rows(asked, names)
+    if arguments.prompts is None:  # one stream: rows with outcomes are feedback
+        known += [row for row in rows if row.outcomes is not None]
+        rows = [row for row in rows if row.outcomes is None]
+    told = sum(row.outcomes is not None for row in known)
+    if arguments.feedback and not told:
+        raise CommandError(NO_OUTCOMES, setting.WRONG)
+    if told < len(known):
+        print(f"{len(known) - told} rows of feedback lack an outcome and are left out", file=sys.stderr)
+    if not rows:
+        print("there is no prompt to decide on", file=sys.stderr)
+    if not known:
+        print("there is no feedback: every prompt stays with the requested model", file=sys.stderr)
+    return known, rows
+
+
+def _by_price(lines: Iterable[bytes]) -> tuple[str, str]:
+    """The cheap and the requested model where rows name just two in their outcomes and do not say which is
+    which: the price book knows. Empty names where it does not, or where nothing has to be known."""
+    for line in lines:
+        try:
+            tree = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            continue
+        if not isinstance(tree, dict):
+            continue
+        held: dict[str, Any] = next((tree[one] for one in HOLDERS if isinstance(tree.get(one), dict)), {})
+        if len(held) != 2 or _outcomes(tree, ("", "")) is not None or _pair(tree, ("", "")) != ("", ""):
+            continue
+        book, now_us = PriceBook.bundled(), SystemClock().now_us()
+        prices = {name: book.find(book.home(name) or "", name, now_us) for name in held}
+        rates = [
+            (price.input_rate or 0, price.output_rate or 0, name)
+            for name, price in prices.items()
+            if price is not None
+        ]
+        if len(rates) == 2 and rates[0][:2] != rates[1][:2]:
+            cheap, requested = (name for _, _, name in sorted(rates))
+            print(f"cheap: {cheap}; requested: {requested} (by their prices)", file=sys.stderr)
+            return cheap, requested
+        return "", ""
+    return "", ""
 
 
 def decisions(known: Iterable[Row], rows: list[Row], floor: float, confidence: float) -> list[dict[str, Any]]:
@@ -121,22 +188,44 @@ def read_rows(lines: Iterable[bytes], names: tuple[str, str]) -> list[Row]:
                 prompt=prompt,
                 group=next((str(tree[name]) for name in GROUPS if tree.get(name)), ""),
                 pair=_pair(tree, names),
-                outcomes=_outcomes(tree, names),
+                outcomes=None if _is_to_decide(tree) else _outcomes(tree, names),
             )
         )
     return found
 
 
 def lines_of(path: Path) -> Iterable[bytes]:
-    """The lines of a file, packed by gzip or not, or one JSON list; "-" is standard input."""
-    if str(path) == "-":
-        return sys.stdin.buffer.read().splitlines()
-    data = path.read_bytes()
+    """The lines of a file, packed by gzip or not; of one JSON list, or of one object with the lists
+    feedback and prompts, its rows. "-" is standard input."""
+    data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     if data[:2] == b"\x1f\x8b":
         data = gzip.decompress(data)
-    if data.lstrip()[:1] == b"[":
-        return [orjson.dumps(one) for one in orjson.loads(data)]
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if data.lstrip()[:1] in (b"[", b"{"):
+        try:
+            tree = orjson.loads(data)
+        except orjson.JSONDecodeError:  # many lines
+            return data.split(b"\n")
+        return [orjson.dumps(one) for one in _rows(tree)]
     return data.split(b"\n")
+
+
+def _rows(tree: Any) -> list[Any]:
+    if isinstance(tree, list):
+        return tree
+    feedback, prompts = tree.get("feedback"), tree.get("prompts")
+    if not isinstance(feedback, list) and not isinstance(prompts, list):
+        return [tree]
+    shared = {name: tree[name] for name in (*CHEAP, *REQUESTED) if isinstance(tree.get(name), str)}
+    asked = [{"prompt": one} if isinstance(one, str) else one for one in prompts or []]
+    sides: tuple[tuple[list[Any], dict[str, str]], ...] = ((feedback or [], {}), (asked, {"type": "prompt"}))
+    return [
+        {**shared, **row, **mark} if isinstance(row, dict) else row for rows, mark in sides for row in rows
+    ]
+
+
+def _is_to_decide(tree: Mapping[str, Any]) -> bool:
+    return any(tree.get(name) in TO_DECIDE for name in SIDES if isinstance(tree.get(name), str))
 
 
 def _text(value: Any) -> str:
@@ -163,7 +252,10 @@ def _pair(tree: Mapping[str, Any], names: tuple[str, str]) -> tuple[str, str]:
 
 def _outcomes(tree: Mapping[str, Any], names: tuple[str, str]) -> tuple[float, float] | None:
     """The outcomes of both models; None where one is missing."""
-    held = next((tree[name] for name in HOLDERS if isinstance(tree.get(name), dict)), tree)
+    held: Any = next((tree[name] for name in HOLDERS if isinstance(tree.get(name), dict | list)), tree)
+    if isinstance(held, list):  # in the order in which everything else names them
+        both = [_number(one) for one in held]
+        return (both[0], both[1]) if len(both) == 2 and None not in both else None  # type: ignore[return-value]
     pair = _pair(tree, names)
     cheap = _outcome(held, (pair[0], *CHEAP))
     requested = _outcome(held, (pair[1], *REQUESTED))
@@ -175,8 +267,15 @@ def _outcomes(tree: Mapping[str, Any], names: tuple[str, str]) -> tuple[float, f
 
 def _outcome(held: Mapping[str, Any], keys: Iterable[str]) -> float | None:
     for key in keys:
-        for name in (key, f"q_{key}", f"{key}_q", f"score_{key}", f"{key}_score", f"{key}_outcome"):
-            value = held.get(name)
-            if isinstance(value, int | float):  # true and false, too
-                return float(value)
+        for name in (key, *(f"{one}_{key}" for one in MEASURES), *(f"{key}_{one}" for one in MEASURES)):
+            value = held.get(name) if key else None
+            if isinstance(value, dict):
+                value = next((value[one] for one in MEASURES if one in value), None)
+            found = _number(value)
+            if found is not None:
+                return found
     return None
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) else None  # true and false, too

@@ -161,3 +161,60 @@ def test_each_pair_learns_from_its_own_feedback() -> None:
     ]
     found = decisions(known, rows, 0.9, 0.9)
     assert [one["use"] for one in found] == ["cheap", "requested", "requested"]
+
+
+def named(row: dict[str, Any]) -> tuple[float, float]:
+    return row["q"]["cheap"], row["q"]["requested"]
+
+
+FORMS = {
+    "flat": lambda row: dict(zip(("cheap", "requested"), named(row), strict=True)),
+    "before": lambda row: dict(zip(("outcome_cheap", "outcome_requested"), named(row), strict=True)),
+    "after": lambda row: dict(zip(("cheap_correct", "requested_ok"), map(bool, named(row)), strict=True)),
+    "objects": lambda row: {
+        "cheap": {"model": "a", "q": named(row)[0]}, "requested": {"model": "b", "q": named(row)[1]},
+    },
+    "list": lambda row: {"cheap": "a", "requested": "b", "outcome": list(named(row))},
+    "names": lambda row: {"cheap": "a", "requested": "b", "q": {"a": named(row)[0], "b": named(row)[1]}},
+    "by price": lambda row: {"q": {"gpt-4o-mini": named(row)[0], "gpt-4o": named(row)[1]}},
+    "as well": lambda row: {"served_as_well": int(named(row)[0] >= named(row)[1])},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_outcomes_may_stand_in_many_forms(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    known = [{"prompt": row["prompt"], **FORMS[form](row)} for row in feedback()]
+    paths = write(tmp_path / "f.jsonl", known), write(tmp_path / "p.jsonl", ASKED)
+    assert main(["route-eval", "--feedback", paths[0], "--prompts", paths[1]]) == 0
+    assert [row["use"] for row in answers(capsys.readouterr().out)] == ["cheap", "requested"]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_one_document_may_hold_both(tmp_path: Path, capsys: pytest.CaptureFixture[str], packed: bool) -> None:
+    known = [{"prompt": row["prompt"], "q": {"a": named(row)[0], "b": named(row)[1]}} for row in feedback()]
+    asked = [ASKED[0] | {"q": {"a": 0, "b": 1}}, ASKED[1]["prompt"]]
+    document = json.dumps({"cheap": "a", "requested": "b", "feedback": known, "prompts": asked}, indent=1)
+    path = tmp_path / "both.json"
+    path.write_bytes(gzip.compress(document.encode()) if packed else document.encode())
+    assert main(["route-eval", str(path)]) == 0
+    found = answers(capsys.readouterr().out)
+    assert [row["use"] for row in found] == ["cheap", "requested"]
+    assert found[0]["id"] == "a"
+
+
+def test_feedback_without_outcomes_is_refused_rather_than_ignored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = [{"prompt": row["prompt"], "q": {"x": 1, "y": 0, "z": 0}} for row in feedback(70)]
+    paths = write(tmp_path / "f.jsonl", known), write(tmp_path / "p.jsonl", ASKED)
+    assert main(["route-eval", "--feedback", paths[0], "--prompts", paths[1]]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "--cheap and --requested" in told.err
+
+
+@pytest.mark.parametrize("option", [("--floor", "7"), ("--floor", "0"), ("--confidence", "0.2")])
+def test_shares_out_of_range_are_wrong_usage(option: tuple[str, str], tmp_path: Path) -> None:
+    assert main(["route-eval", write(tmp_path / "p.jsonl", ASKED), *option]) == 2
