@@ -69,7 +69,7 @@ class Judge:
         if len(line) > MOST_LINE_BYTES:
             return {"id": number, "error": "longer than 64 MiB"}
         try:
-            tree = orjson.loads(line)
+            tree = orjson.loads(line.removeprefix(b"\xef\xbb\xbf"))  # editors put it before a file
         except orjson.JSONDecodeError:
             return {"id": number, "error": "is not valid JSON"}
         if not isinstance(tree, dict):
@@ -106,12 +106,15 @@ class Judge:
 
 
 def call_of(tree: dict[str, Any]) -> Call:
-    """A line's call, read as one of chat completions.
+    """A line's call, read as one of chat completions; a prompt in place of messages is one of the user.
 
     Raises:
         CallerError: messages or tools cannot be read.
     """
-    body: dict[str, Any] = {"model": "classify", "messages": tree.get("messages")}
+    messages, prompt = tree.get("messages"), tree.get("prompt")
+    if messages is None and isinstance(prompt, str):
+        messages = [{"role": "user", "content": prompt}]
+    body: dict[str, Any] = {"model": "classify", "messages": messages}
     tools = tree.get("tools")
     if tools:
         body["tools"] = tools if isinstance(tools, list) else [{}]

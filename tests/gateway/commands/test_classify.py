@@ -96,3 +96,8 @@ def test_a_thousand_lines_take_no_more_than_seconds(ask: Any) -> None:
     code, rows = ask(*(line(f"Write a poem about the number {number}") for number in range(1000)))
     assert (code, len(rows)) == (0, 1000)
     assert time.perf_counter() - begun < 3
+
+
+def test_a_prompt_may_stand_for_messages_and_a_mark_before_the_file(ask: Any) -> None:
+    code, (row,) = ask(b"\xef\xbb\xbf" + b'{"id":1,"prompt":"Translate into French: good morning"}')
+    assert (code, row["label"]) == (0, "translation")
