@@ -455,6 +455,26 @@ _UNSAID = ("[key]", "SecretRef", "KeyRef", "LiteralSecret")
 """Parts of a place that a file does not have."""
 
 
+_LIST = 'expected a list in square brackets, such as ["one", "two"]'
+_TABLE = "expected a table of keys and values"
+_EXPECTED = {
+    "tuple_type": _LIST,
+    "list_type": _LIST,
+    "dict_type": _TABLE,
+    "dataclass_type": _TABLE,
+    "model_type": _TABLE,
+    "string_type": "expected a text in quotes",
+    "bool_type": "expected true or false, without quotes",
+    "bool_parsing": "expected true or false, without quotes",
+    "int_type": "expected a whole number, without quotes",
+    "int_parsing": "expected a whole number, without quotes",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number, without quotes",
+    "float_parsing": "expected a number, without quotes",
+}
+"""What a file must hold, in the words of TOML, where the checker speaks of Python's types."""
+
+
 def _problem(error: Any, kind: type | None = None) -> str:
     path = [
         str(part) for part in error["loc"] if part not in ("[key]", "SecretRef", "KeyRef", "LiteralSecret")
@@ -466,7 +486,7 @@ def _problem(error: Any, kind: type | None = None) -> str:
         return f"{where}: unknown key.{_meant(path[-1], _fields(kind, error['loc'][:-1]))}"
     if error["type"] == "missing":
         return f"{where}: is missing."
-    text = str(error["msg"]).removeprefix("Value error, ")
+    text = _EXPECTED.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
     return f"{where}: {text[:1].lower()}{text[1:]}."
 
 

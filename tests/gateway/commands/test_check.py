@@ -163,3 +163,27 @@ def test_a_master_key_that_cannot_be_used_is_told(
     complaints = capsys.readouterr().err
     assert complaints.startswith(f"{path}: secrets.master_key: ")
     assert "canary" not in complaints
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        (
+            'use = "fallback"\ntargets = "echo-1"',
+            "routes.r.targets: expected a list in square brackets",
+        ),
+        ('use = "weighted"\nweights = { echo-1 = "x" }', "routes.r.weights.echo-1: expected a whole number"),
+        ('use = "fixed"\ntarget = 3', "routes.r.target: expected a text in quotes"),
+        (
+            'use = "fixed"\ntarget = "echo-1"\nallow_costlier = "x"',
+            "routes.r.allow_costlier: expected true",
+        ),
+    ],
+)
+def test_what_is_expected_is_told_in_the_words_of_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], table: str, told: str
+) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text(f"[routes.r]\n{table}\n")
+    assert main(["check", "--config", str(file)]) == 2
+    assert told in capsys.readouterr().err
