@@ -24,16 +24,13 @@ class Fact(Generic[T]):
     __slots__ = ()
 
     def __set_name__(self, owner: type, name: str) -> None:
-        slot = owner.__dict__["_" + name]
-        look, put = slot.__get__, slot.__set__
+        put = owner.__dict__["_" + name].__set__
 
         def fill(exchange: "Exchange", value: T) -> None:
-            try:
-                look(exchange)
-            except AttributeError:
-                put(exchange, value)
-            else:
+            if name in exchange._filled:
                 raise LookupError(f"{name} was filled before")
+            exchange._filled.add(name)
+            put(exchange, value)
 
         # Read in C; a slot that is not filled yet ends in Exchange.__getattr__.
         setattr(owner, name, property(attrgetter("_" + name), fill))
@@ -142,7 +139,7 @@ class Exchange:
     """
 
     __slots__ = (
-        "_call", "_caller", "_hold", "_labels", "_plan",
+        "_call", "_caller", "_filled", "_hold", "_labels", "_plan",
         "at_us", "attempts", "began_ns", "client", "error", "first_byte_ns", "id", "labelling", "peer",
         "prefers", "presented", "read", "sent_ns",
     )  # fmt: skip
@@ -162,6 +159,7 @@ class Exchange:
     def __init__(
         self, id: Slug, at_us: int, began_ns: int, client: Sink, presented: Secret | None, peer: Content
     ) -> None:
+        self._filled: set[str] = set()
         self.id = id
         self.at_us = at_us
         self.began_ns = began_ns
