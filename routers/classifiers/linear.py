@@ -19,6 +19,8 @@ FILE: Final = "tasks-1.bin"
 OTHER: Final = Slug("other")
 
 _THOUSAND: Final = 1000
+_FINE: Final = 1 << 18
+"""What a score of 1 is counted as. Scores stay below 2**13, the most that a label's field can hold."""
 
 
 class Linear:
@@ -55,14 +57,14 @@ class Linear:
 
 def probabilities(weights: Weights, prompt: Prompt) -> list[float]:
     """How likely each label is."""
-    count = len(weights.labels)
-    totals = [0.0] * count
     zeros = repeat(0)
+    packed = 0
     for group, seen in zip(weights.groups, features(prompt), strict=True):
-        packed = sum(map(group.table.get, seen, zeros))
-        if packed:
-            scale = group.step / len(seen) ** group.power
-            totals = [total + scale * one for total, one in zip(totals, unpack(packed, count), strict=True)]
+        if seen:
+            # Whole numbers stand for the groups' factors, so that labels are taken apart once, at the end.
+            factor = round(group.step * _FINE / len(seen) ** group.power)
+            packed += sum(map(group.table.get, seen, zeros)) * factor
+    totals = [one / _FINE for one in unpack(packed, len(weights.labels))]
     most = max(totals)
     raised = [exp((total - most) / weights.temperature) for total in totals]
     whole = sum(raised)

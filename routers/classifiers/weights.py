@@ -11,6 +11,7 @@ import struct
 import zlib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 MAGIC: Final = b"tollgate tasks 1\n"
@@ -109,13 +110,17 @@ def pack(numbers: Sequence[int]) -> int:
 
 def unpack(packed: int, count: int) -> tuple[int, ...]:
     """The numbers again, each between -2**31 and 2**31."""
-    shifted = (packed + _middle(count)).to_bytes(_FIELD * count, "little")
-    return tuple(one - _MIDDLE for one in struct.unpack(f"<{count}I", shifted))
+    # The highest field is cut to its width: nothing can raise here, whatever was added up.
+    shifted = (packed + _middle(count)) & ((1 << (8 * _FIELD * count)) - 1)
+    return tuple(
+        one - _MIDDLE for one in struct.unpack(f"<{count}I", shifted.to_bytes(_FIELD * count, "little"))
+    )
 
 
 _MIDDLE: Final = 1 << (8 * _FIELD - 1)
 
 
+@lru_cache(maxsize=8)
 def _middle(count: int) -> int:
     return pack([_MIDDLE] * count)
 
