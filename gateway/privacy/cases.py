@@ -48,6 +48,11 @@ ORDERS: Final = (
 )
 """What echo is told to do besides answering: the ways in which providers fail."""
 
+FAILS: Final = ("status", "fault", "cut", "error", "end")
+
+GENTLY: Final = 5
+"""Good calls for each that fails, in up to three attempts: so failures stay fewer than half."""
+
 HARD_ORDERS: Final = ("", "tool=1", "error=0", "error=2", "status=500", "status=400", "cut=1", "no_usage=1")
 """The same for calls of routes, which may ask another target."""
 
@@ -77,14 +82,18 @@ class Cases:
         host: for the host field.
         key: one that may do everything.
         offers: what there is besides the models of echo.
+        gently: with good calls after each that fails, so that breakers do not set echo aside.
     """
 
-    def __init__(self, canary: Canary, host: str, key: str, offers: Offers | None = None) -> None:
+    def __init__(
+        self, canary: Canary, host: str, key: str, offers: Offers | None = None, *, gently: bool = False
+    ) -> None:
         self._canary = canary
         self._offers = offers or Offers()
         self._mark = canary.mark
         self._host = host
         self._key = key
+        self._gently = gently
 
     def all(self) -> Iterator[Case]:
         """Every case, the quick ones first."""
@@ -102,10 +111,16 @@ class Cases:
 
     def conversations(self, orders: Iterable[str] = ORDERS) -> Iterator[Case]:
         """Each conversing dialect, streamed or not, with each kind of failure of the provider."""
-        for order in orders:
+        for order in self._eased(orders):
             for dialect in bodies.CONVERSATIONS:
                 for stream in (False, True):
                     yield self.conversation(dialect, order, stream)
+
+    def _eased(self, orders: Iterable[str]) -> Iterator[str]:
+        for order in orders:
+            yield order
+            if self._gently and order.startswith(FAILS):
+                yield from ("",) * GENTLY
 
     def conversation(
         self,
@@ -133,7 +148,7 @@ class Cases:
                 if dialect == to:
                     continue
                 for stream in (False, True):
-                    for order in orders:
+                    for order in self._eased(orders):
                         yield self.translation(dialect, model, order, stream)
                     # What cannot be said there is left out or refused: with a text at hand.
                     yield self._asked(_WHOLE_BODIES, dialect, model, "", stream)
@@ -142,7 +157,7 @@ class Cases:
     def routed(self, orders: Iterable[str] = HARD_ORDERS) -> Iterator[Case]:
         """Each dialect through each route, with failures that make it ask another target."""
         for route in self._offers.routes:
-            for order in orders:
+            for order in self._eased(orders):
                 for dialect in bodies.CONVERSATIONS:
                     for stream in (False, True):
                         yield self.translation(dialect, route, order, stream)

@@ -33,6 +33,26 @@ drain_timeout = "1s"
 use = "odd"
 needs_key = false
 
+[prices]
+unknown = "record"
+
+[upstream]
+breaker = false
+
+[records]
+interval = "20ms"
+
+[metrics]
+folder = "gateway-data/metrics"
+interval = "50ms"
+
+[log]
+level = "debug"
+access = "gateway-data/access.log"
+access_max = "2KiB"
+"""
+
+OFFERED = """
 [providers.chatty]
 use = "echo"
 dialects = ["openai_chat"]
@@ -61,10 +81,7 @@ defaults = "error=0,no_usage=1"
 [models.small]
 provider = "google"
 model = "echo-2"
-price = {{ input = "0.1", output = "0.1" }}
-
-[prices]
-unknown = "record"
+price = { input = "0.1", output = "0.1" }
 
 [classify]
 use = ["odd", "shape", "linear"]
@@ -78,8 +95,8 @@ allow_costlier = true
 [routes.tasks]
 use = "by_task"
 rules = [
-  {{ when = {{ task = ["tool_use", "vision"] }}, to = "claude/echo-1", name = "seen" }},
-  {{ when = {{ task = ["chat"] }}, to = {{ use = "sticky", targets = ["google/echo-1"], by = "prompt" }} }},
+  { when = { task = ["tool_use", "vision"] }, to = "claude/echo-1", name = "seen" },
+  { when = { task = ["chat"] }, to = { use = "sticky", targets = ["google/echo-1"], by = "prompt" } },
 ]
 otherwise = "rescued"
 allow_costlier = true
@@ -90,7 +107,7 @@ targets = ["chatty/echo-1", "small"]
 default = "chatty/echo-1"
 evidence = "declared"
 sure = 0.1
-stand_ins = {{ "chatty/echo-1" = {{ "*" = ["small"] }} }}
+stand_ins = { "chatty/echo-1" = { "*" = ["small"] } }
 
 [routes.tried]
 use = "canary"
@@ -109,22 +126,8 @@ allow_costlier = true
 [routes.bewildered]
 use = "odd"
 targets = ["chatty/echo-1", "claude/echo-1"]
-
-[upstream]
-breaker = false
-
-[records]
-interval = "20ms"
-
-[metrics]
-folder = "gateway-data/metrics"
-interval = "50ms"
-
-[log]
-level = "debug"
-access = "gateway-data/access.log"
-access_max = "2KiB"
 """
+"""Providers of one dialect each, ones that fail, a route by each policy, and choosers that fail."""
 
 OFFERS = Offers(
     {
@@ -135,7 +138,7 @@ OFFERS = Offers(
     },
     ("cached", "tasks", "kept", "tried", "rescued", "bewildered"),
 )
-"""What the configuration offers besides echo."""
+"""The same as the cases need it."""
 
 PAGES = ("/metrics", "/admin/config", "/admin/keys", "/admin/usage?hours=1", "/admin/nothing",
          "/admin/usage?by=model_requested,model_routed,feature,session,customer,error_code,task")  # fmt: skip
@@ -155,13 +158,20 @@ class Proof:
     Args:
         before: a command to start it under, such as strace with its options.
         more: added to the configuration.
+        offered: with OFFERED in the configuration.
 
     Attributes:
         canary: what calls should carry, and what is searched for.
     """
 
     def __init__(
-        self, folder: Path, workers: int = 1, before: Sequence[str] = (), more: str = "", **environment: str
+        self,
+        folder: Path,
+        workers: int = 1,
+        before: Sequence[str] = (),
+        more: str = "",
+        offered: bool = True,
+        **environment: str,
     ) -> None:
         self.folder = folder
         self.canary = Canary()
@@ -172,6 +182,7 @@ class Proof:
         self._offer_plugin()
         self.port, self.admin_port = free_ports(2)
         text = CONFIGURATION.format(port=self.port, admin_port=self.admin_port, workers=workers) + more
+        text += OFFERED * offered
         (self.work / "gateway.toml").write_text(text)
         self._environment = {
             "PATH": os.environ["PATH"],

@@ -273,7 +273,7 @@ async def test_nothing_that_a_provider_says_leaves_a_trace(
                 "base_url": upstream.openai,
                 "dialects": ["openai_responses"],
                 **keys,
-            },  # fmt: skip
+            },
         },
         "prices": {"unknown": "record"},
         "upstream": {"attempts": 2, "breaker": False, "gap_timeout": "200ms", "first_byte_timeout": "200ms"},

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import sys
 import tomllib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest_asyncio
 from gateway import cli, config, rehearsal
 from gateway.commands import selfcheck
 from gateway.privacy.cases import Cases
-from tests.end_to_end.proof import OFFERS, Proof
+from tests.end_to_end.proof import Proof
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def proof(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Proof]:
     """An installation."""
-    async with Proof(tmp_path_factory.mktemp("selfcheck")) as proof:
+    async with Proof(tmp_path_factory.mktemp("selfcheck"), offered=False) as proof:
         yield proof
 
 
@@ -29,10 +30,12 @@ async def run(proof: Proof, capsys: pytest.CaptureFixture[str], *words: str) -> 
     """The exit code of a check that runs in this process, and what it printed."""
     before = Path.cwd()
     os.chdir(proof.work)
+    sys.path.insert(0, str(proof.folder / "plugins"))
     try:
         code = await asyncio.to_thread(cli.main, ["selfcheck", "privacy", *words])
     finally:
         os.chdir(before)
+        sys.path.remove(str(proof.folder / "plugins"))
     return code, "".join(capsys.readouterr())
 
 
@@ -43,7 +46,7 @@ async def test_a_good_installation_is_found_good(proof: Proof, capsys: pytest.Ca
     assert report["ok"] is True
     assert report["hits"] == report["unread"] == []
     assert report["planted"]["found"] == report["planted"]["of"] > 40
-    assert report["calls"] >= len(list(Cases(proof.canary, "a", "b", OFFERS).all()))
+    assert report["calls"] >= len(list(Cases(proof.canary, "a", "b").all()))
     searched = "\n".join(report["searched"]["places"])
     for place in (
         "gateway.db",
@@ -59,7 +62,7 @@ async def test_a_good_installation_is_found_good(proof: Proof, capsys: pytest.Ca
 
 
 async def test_the_key_is_revoked_afterwards(proof: Proof, capsys: pytest.CaptureFixture[str]) -> None:
-    count = len(list(proof.cases.all())) + 10
+    count = len(list(Cases(proof.canary, "a", "b").all())) + 10
     code, printed = await run(proof, capsys, "--calls", f"{count}")
     assert code == 0, printed
     assert f"calls     {count} (" in printed
@@ -80,6 +83,8 @@ base_url = "https://a.test/v1"
 needs_key = false
 [models.real-model]
 provider = "real"
+[models.other-model]
+provider = "real"
 [models.near]
 provider = "only-chat"
 model = "echo-1"
@@ -97,13 +102,13 @@ on = { context = ["real-model"] }
 use = "fixed"
 target = "near"
 baseline = "real-model"
-[routes.real-model]
+[routes.other-model]
 use = "fixed"
 target = "near"
 """
 
 
-def test_only_what_echo_answers_is_called() -> None:
+async def test_only_what_echo_answers_is_called() -> None:
     built = rehearsal.build(config.parse(tomllib.loads(ROUTES), "test", {}))
     offers = selfcheck.offers_of(built)
     assert offers.only == {"openai_chat": "only-chat/echo-1"}
@@ -114,7 +119,7 @@ async def test_what_was_found_is_told_with_its_place(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     more = '\n[providers.echo]\nuse = "odd"\nneeds_key = false\nalways = "leak-temporary-file"\n'
-    async with Proof(tmp_path, more=more) as proof:
+    async with Proof(tmp_path, more=more, offered=False) as proof:
         code, printed = await run(proof, capsys)
     assert code == 1
     assert "result    NOT GOOD" in printed
@@ -147,8 +152,19 @@ async def test_an_installation_of_another_store_does_not_know_the_key(
     assert "not to a key of this store: check --config" in printed
 
 
-async def test_what_cannot_be_seen_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_routes_and_translations_are_called_where_echo_answers_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     async with Proof(tmp_path) as proof:
+        code, printed = await run(proof, capsys)
+        assert code == 0, printed
+        exported = await proof.command("export")
+    reasons = {json.loads(line)["route_reason"] for line in exported.splitlines()}
+    assert reasons > {"sticky", "seen", "quality_declared", "canary-trial", "fallback", "policy_failed"}
+
+
+async def test_what_cannot_be_seen_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with Proof(tmp_path, offered=False) as proof:
         for marker in (proof.work / "gateway-data/metrics").glob("ready-*"):
             marker.unlink()
         code, printed = await run(proof, capsys)
