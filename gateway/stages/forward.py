@@ -114,7 +114,8 @@ class Forward:
     async def _pause(self, trip: "Trip") -> None:
         """The provider's bad moment may pass; not everybody must come back at the same time."""
         pause_s = self._bounds.pause_s * 2 ** (trip.course.round - 1)
-        await asyncio.sleep(min(pause_s * random.uniform(0.5, 1), trip.left_s(self._clock.tick_ns())))  # noqa: S311 - spreads load
+        left_s = trip.left_s(self._clock.tick_ns())
+        await asyncio.sleep(min(pause_s * random.uniform(0.5, 1), left_s))  # noqa: S311 - spreads load
 
     async def _try(self, trip: "Trip") -> GatewayError | None:
         """Ask one target, with one key after the other; None once it has answered.

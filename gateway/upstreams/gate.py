@@ -116,10 +116,10 @@ class Gate:
         """
         target, credential = admission.target, admission.credential
         admission.watched.in_flight -= 1
-        if admission.credential is not None:
-            admission.credential.open -= 1
-        if credential is not None and (error is not None or admission.answered):
-            self._pool.report(target.provider_name, credential.id, error, target.name)
+        if credential is not None:
+            credential.open -= 1
+            if error is not None or admission.answered:
+                self._pool.report(target.provider_name, credential.id, error, target.name)
         if error is not None:
             self._judge(admission, attempt, error.code)
         if admission.breaker is not None and admission.probe:
