@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gateway import __version__
 from gateway.accounts.master_key import MasterKeyError
-from gateway.commands import COMMANDS
+from gateway.commands import adders
 from gateway.commands.setting import FAILED, GOOD, WRONG
 from gateway.config import ConfigError
 from gateway.contracts import StoreError
@@ -28,9 +28,9 @@ def main(argv: list[str] | None = None) -> int:
         one.add_argument("--json", action="store_true", help="print data as JSON")
     parser.set_defaults(run=None)
     commands = parser.add_subparsers(metavar="COMMAND")
-    for add in COMMANDS:
+    words = (sys.argv[1:] if argv is None else argv) or ["serve"]
+    for add in adders(words):
         add(commands, shared)
-    words = sys.argv[1:] if argv is None else argv
     arguments = parser.parse_args(words)
     if arguments.run is None:
         arguments = parser.parse_args([*words, "serve"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.commands import COMMANDS
+from gateway.commands import adders
 from gateway.errors import CODES, PUBLIC
 
 ROOT = Path(__file__).parent.parent
@@ -31,7 +31,7 @@ def test_what_clients_are_told_has_the_status_of_what_happened() -> None:
 def test_every_command_is_documented() -> None:
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers()
-    for add in COMMANDS:
+    for add in adders():
         add(commands, argparse.ArgumentParser(add_help=False))
     described = text("README.md") + text("docs/operations.md") + text("docs/providers.md")
     for name in commands.choices:

@@ -1,17 +1,20 @@
 """The commands as they are typed: what they print, in text and in JSON, and their exit codes."""
 
+import argparse
 import asyncio
 import csv
 import io
 import json
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway import __version__, cli, plugins
+from gateway import __version__, cli, commands, plugins
 from gateway import config as configuration
 from gateway.clock import SystemClock
 from gateway.ledger.prices import PriceBook
@@ -309,3 +312,21 @@ def test_serve_tells_a_wrong_configuration_before_it_makes_anything(type_in: Typ
         assert "routes.auto: no configured provider serves the model no-such" in told.err
         assert "store: " in told.err
     assert not (tmp_path / "gateway-data").exists()
+
+
+def test_each_command_is_listed_at_the_module_that_adds_it() -> None:
+    for module, names in commands.FAMILIES.items():
+        parser = argparse.ArgumentParser()
+        family = parser.add_subparsers()
+        for add in commands.adders(names):
+            add(family, argparse.ArgumentParser(add_help=False))
+        assert tuple(family.choices) == names, module
+
+
+def test_a_server_loads_no_command_but_its_own() -> None:
+    program = "import sys; from gateway.commands import adders; adders(['serve']); print(*sys.modules)"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = told.stdout.split()
+    assert "gateway.commands.serve" in loaded
+    for name in ("gateway.commands.savings", "gateway.quality", "gateway.privacy", "numpy"):
+        assert name not in loaded
