@@ -9,6 +9,7 @@ meter, filter, observer, …) is made to raise, one use after the other. Exits w
 """
 
 import asyncio
+import gc
 import io
 import logging
 import sys
@@ -18,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import Any, Final, cast
 
 import orjson
@@ -32,14 +34,18 @@ from gateway.dialects import DIALECTS
 from gateway.edge.transport import Transport, tls_context
 from gateway.errors import UpstreamError
 from gateway.exchange import Exchange
+from gateway.flow import Flow, Lasting
 from gateway.names import Slug
 from gateway.records import Outcome, PathKind
+from gateway.translation import TONGUES
+from gateway.upstreams.policy import Policy
 from tests.campaigns.judge import Verdict
-from tests.fakes.flow import BUSY, FAILED, REFUSED, UNREACHABLE, ListSink, Stand, stand, whole
+from tests.fakes.flow import BUSY, FAILED, REFUSED, UNREACHABLE, ListSink, OneCaller, Stand, stand, whole
 from tests.upstream import Upstream
 
 CANARY: Final = "canary-of-the-fault-points"
 CHAT: Final = Slug("openai_chat")
+CLAUDES: Final = Slug("anthropic_messages")
 TLS: Final = tls_context(None)
 MOST: Final = 500
 """Points of one call; more is a mistake of the campaign."""
@@ -134,7 +140,7 @@ class Hooks:
 
 LAST: Final = frozenset({"release", "abort"})
 """Hooks that do their work before they fail: what they let go must count as let go."""
-MAKERS: Final = frozenset({"meter", "filter"})
+MAKERS: Final = frozenset({"meter", "filter", "reader", "writer"})
 
 
 class Wired:
@@ -229,6 +235,24 @@ ASKED: Final = {"stream": True, "stream_options": {"include_usage": True}}
 BOTH: Final = {"model": "both"}
 SMALL: Final = {"whole_answer": "64B"}
 
+HIDDEN: Final = (200, [b'data: {"error":{"message":"not now","type":"server_error"}}\n\n'])
+CLAUDE: Final = orjson.dumps({
+    "id": "msg_1", "type": "message", "role": "assistant", "model": "m3", "stop_reason": "end_turn",
+    "content": [{"type": "thinking", "thinking": "hm", "signature": "c2ln"}, {"type": "text", "text": "hi"}],
+    "usage": {"input_tokens": 5, "output_tokens": 7},
+})  # fmt: skip
+CLAUDE_STREAM: Final = [
+    b"event: %b\ndata: %b\n\n" % (event["type"].encode(), orjson.dumps(event))
+    for event in (
+        {"type": "message_start", "message": {**orjson.loads(CLAUDE), "content": [], "stop_reason": None}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hi"}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 7}},
+        {"type": "message_stop"},
+    )
+]
+
 SCENES: Final = (
     Scene("whole", ((200, [whole()[:40], whole()[40:]]),)),
     Scene("whole, made durable", ((200, [whole()]),), power=True),
@@ -242,6 +266,18 @@ SCENES: Final = (
     Scene("all fail", (FAILED, FAILED, FAILED), BOTH),
     Scene("refused", (REFUSED,) * 5),
     Scene("client leaves", (STREAM,), ASKED, leaves_after=1),
+    Scene("by task and words", (STREAM,), {**ASKED, "model": "tasks"}),
+    Scene("error in a 200, second target", (HIDDEN, HIDDEN, STREAM), {**ASKED, "model": "tasks"}),
+    Scene("dearer target", (UNREACHABLE, UNREACHABLE, (200, [whole()])), {"model": "dearer"}),
+    Scene("translated", ((200, [CLAUDE[:90], CLAUDE[90:]]),), {"model": "m3"}),
+    Scene("translated stream", ((200, CLAUDE_STREAM),), {"model": "m3", **ASKED}),
+    Scene("translated stream that breaks", ((200, CLAUDE_STREAM[:3]),), {"model": "m3", **ASKED}),
+    Scene("translated, garbled", ((200, [b"oops"]),) * 5, {"model": "m3"}),
+    Scene("translated, refused", ((400, [b'{"type":"error","error":{"message":"no"}}']),), {"model": "m3"}),
+    Scene("translated after another", (BUSY, (200, CLAUDE_STREAM), (200, CLAUDE_STREAM)),
+          {"model": "any", **ASKED}),
+    Scene("not to be translated", ((200, [whole()]),), {"model": "other-any", "audio": {"voice": "alloy"},
+                                                        "modalities": ["audio"]}),
 )  # fmt: skip
 
 
@@ -252,19 +288,49 @@ def wired(one: Stand, hooks: Hooks) -> Iterator[None]:
     for loaded in built.pool.all():
         loaded.provider = Wired(loaded.provider, "provider", hooks)
     _lead(one, Wired(one.exit, "exit", hooks))
-    built.route._routes = {
-        name: replace(policy, router=Wired(policy.router, "router", hooks))
-        for name, policy in built.route._routes.items()
-    }
+    built.route._routes = {name: _wire(policy, hooks) for name, policy in built.route._routes.items()}
     built.classify._classifiers = [Wired(one, "classifier", hooks) for one in built.classify._classifiers]
     built.pipeline._record._observers = (Wired(Watching(), "observer", hooks),)
     built.pipeline._auth._directory = Wired(built.pipeline._auth._directory, "directory", hooks)
-    dialect = DIALECTS[CHAT]
-    DIALECTS[CHAT] = cast(Any, Wired(dialect, "dialect", hooks))
+    dialects, tongues = dict(DIALECTS), dict(TONGUES)
+    for name in (CHAT, CLAUDES):
+        DIALECTS[name] = cast(Any, Wired(dialects[name], "dialect", hooks))
+        cast(Any, TONGUES)[name] = Wired(tongues[name], "tongue", hooks)
     try:
         yield
     finally:
-        DIALECTS[CHAT] = dialect
+        DIALECTS.update(dialects)
+        cast(Any, TONGUES).update(tongues)
+
+
+def _wire(policy: Policy, hooks: Hooks) -> Policy:
+    """The same, with the routers of all policies inside it wired."""
+    parts = {name: _wire(part, hooks) for name, part in policy.parts.items()}
+    return replace(policy, router=Wired(policy.router, "router", hooks), parts=parts)
+
+
+KINDS: Final = {"request": "provider", "plan": "router", "labels": "classifier", "find": "directory"}
+"""A method that only one kind of hook has, and the kind."""
+
+
+def bare(built: Any) -> set[str]:
+    """Kinds of plugins that the stages of a flow can reach without a wire between."""
+    found: set[str] = set()
+    seen: set[int] = set()
+    waiting: list[Any] = [built.pipeline]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen or isinstance(one, Wired | Stand | Flow | Lasting | type | ModuleType):
+            continue
+        seen.add(id(one))
+        if isinstance(one, FunctionType):  # what it was made with; all modules are behind its globals
+            waiting += [cell.cell_contents for cell in one.__closure__ or ()]
+            continue
+        home = type(one).__module__
+        if home.startswith(("gateway.providers", "gateway.routers")) or isinstance(one, OneCaller):
+            found |= {kind for method, kind in KINDS.items() if callable(getattr(one, method, None))}
+        waiting += gc.get_referents(one)
+    return found
 
 
 def _lead(one: Stand, exit: Any) -> None:
@@ -311,6 +377,36 @@ def _judge(verdict: Verdict, one: Stand, exchange: Exchange, client: ListSink, w
         verdict.need((record.cost_nanos or 0) <= most, f"{what}: costs more than was held")
 
 
+def _place(name: str, use: str = "compatible") -> dict[str, str]:
+    return {"use": use, "base_url": f"https://{name}.example{'/v1' * (use == 'compatible')}"}
+
+
+def _route(use: str, **keys: Any) -> dict[str, Any]:
+    return {"use": use, "allow_costlier": True, **keys}
+
+
+TREE: Final[dict[str, Any]] = {
+    "providers": {"one": _place("one"), "two": _place("two"), "three": _place("three", "anthropic")},
+    "models": {
+        "m1": {"provider": "one", "price": {"input": "1", "output": "2"}},
+        "m2": {"provider": "two", "price": {"input": "10", "output": "20"}},
+        "m3": {"provider": "three", "price": {"input": "3", "output": "5"}},
+        "free": {"provider": "one"},
+    },
+    "routes": {
+        "both": _route("fallback", targets=["m1", "m2"]),
+        "dearer": _route("fallback", targets=["m1", "m2"]),
+        "any": _route("fallback", targets=["m1", "m3"]),
+        "other-any": _route("fallback", targets=["m3", "m1"]),
+        "tasks": _route(
+            "by_task",
+            rules=[{"when": {"task": ["chat"]}, "to": "m2"}],
+            otherwise={"use": "sticky", "targets": ["m1", "m2"], "by": "prompt"},
+        ),
+    },
+}
+
+
 @dataclass(slots=True)
 class Table:
     """A stand that is used again and again, for building one takes longer than a call."""
@@ -330,7 +426,7 @@ class Table:
 def laid(scene: Scene, tree: dict[str, Any] | None = None) -> Iterator[Table]:
     """A table for one scene. Keys are never set aside, so that one call is like the other."""
     with tempfile.TemporaryDirectory() as folder:
-        tree = {"upstream": {"breaker": False, **scene.upstream}, **(tree or {})}
+        tree = {**TREE, "upstream": {"breaker": False, **scene.upstream}, **(tree or {})}
         one = stand(Path(folder), tree=tree)
         one.journal.power = scene.power
         yield Table(one, scene)
@@ -374,24 +470,33 @@ async def _drive(
 
 
 async def _strike_hooks(verdict: Verdict, scene: Scene) -> set[str]:
-    used: set[str] = set()
     hooks = Hooks()
-    with laid(scene) as table, wired(table.one, hooks):
-        one = table.one
-        for at in range(1, MOST):
-            table.lay()
-            hooks.aim(at)
-            exchange, client, work = _begin(one, scene)
-            await _drive(verdict, work, MOST, Strike.RAISE, scene.name)
-            what = f"{scene.name}, {hooks.used[at - 1] if hooks.struck else 'nothing'} fails"
-            _judge(verdict, one, exchange, client, what)
-            asked = len(one.exit.requests)
-            answered = asked - sum(script is UNREACHABLE for script in scene.scripts[:asked])
-            released = one.exit.released
-            verdict.need(released == answered, f"{what}: {released} of {answered} answers released")
-            used |= set(hooks.used)
-            if not hooks.struck:
-                return used
+    with laid(scene) as table:
+        found = bare(table.one.flow)
+        verdict.need(found == set(KINDS.values()), f"of the kinds of plugins only {found} are seen")
+        with wired(table.one, hooks):
+            return await _strike_wired(verdict, scene, table, hooks)
+
+
+async def _strike_wired(verdict: Verdict, scene: Scene, table: Table, hooks: Hooks) -> set[str]:
+    used: set[str] = set()
+    one = table.one
+    found = bare(one.flow)
+    verdict.need(not found, f"not wired: {found}")
+    for at in range(1, MOST):
+        table.lay()
+        hooks.aim(at)
+        exchange, client, work = _begin(one, scene)
+        await _drive(verdict, work, MOST, Strike.RAISE, scene.name)
+        what = f"{scene.name}, {hooks.used[at - 1] if hooks.struck else 'nothing'} fails"
+        _judge(verdict, one, exchange, client, what)
+        asked = len(one.exit.requests)
+        answered = asked - sum(script is UNREACHABLE for script in scene.scripts[:asked])
+        released = one.exit.released
+        verdict.need(released == answered, f"{what}: {released} of {answered} answers released")
+        used |= set(hooks.used)
+        if not hooks.struck:
+            return used
     raise AssertionError("too many points")
 
 
@@ -405,6 +510,10 @@ WIRE_SCENES: Final = (
     Scene("wire: refused", (), {"messages": [{"role": "user", "content": "echo:status=400"}]}),
     Scene("wire: broken off", (), {"stream": True, "messages": [
         {"role": "user", "content": "echo:cut=2,tokens=9"}]}),
+    Scene("wire: translated", (), {"model": "m3"}),
+    Scene("wire: translated stream", (), {"stream": True, "model": "m3"}),
+    Scene("wire: translated, broken off", (), {"stream": True, "model": "m3", "messages": [
+        {"role": "user", "content": "echo:cut=4,tokens=9"}]}),
     Scene("wire: second target", (), {**BOTH, "messages": [
         {"role": "user", "content": "echo:status=503"}]}),
 )  # fmt: skip
@@ -414,7 +523,8 @@ async def _strike_wire(verdict: Verdict, upstream: Upstream, scene: Scene, strik
     url = {"use": "compatible", "base_url": upstream.openai, "allow_private": True, "needs_key": False}
     port = int(upstream.url.rpartition(":")[2])
     scene = replace(scene, body={"max_tokens": 50, **scene.body})
-    with laid(scene, {"providers": {"one": url, "two": url}}) as table:
+    three = {"use": "anthropic", "base_url": upstream.anthropic, "allow_private": True}
+    with laid(scene, {"providers": {"one": url, "two": url, "three": three}}) as table:
         one = table.one
         for at in range(1, MOST):
             table.lay()
@@ -441,6 +551,17 @@ async def _busy(transport: Transport) -> int:
     return transport.open_connections - transport.resting_connections
 
 
+NEEDED: Final = frozenset(
+    {"provider.request", "provider.failure", "provider.speaks", "router.plan", "classifier.labels"}
+    | {"observer.saw", "directory.find", "dialect.meter", "dialect.filter", "dialect.error_event"}
+    | {"exit.open", "exit.release", "meter.feed", "meter.finish", "filter.feed", "filter.finish"}
+    | {f"tongue.{name}" for name in ("read_ask", "write_ask", "call", "reader", "writer", "headers")}
+    | {"tongue.read_complaint", "tongue.write_complaint", "reader.feed", "reader.finish"}
+    | {"writer.write", "writer.finish"}
+)
+"""Hooks that must have failed at least once, or the campaign is blind."""
+
+
 async def campaign() -> Verdict:
     """All of it."""
     verdict = Verdict()
@@ -459,6 +580,8 @@ async def campaign() -> Verdict:
                     points += await _strike_wire(verdict, upstream, scene, strike)
     finally:
         log.configure()
+    missing = NEEDED - hooks
+    verdict.need(not missing, f"hooks that no scene has used: {missing}")
     verdict.need(CANARY not in said.getvalue(), "the text of an exception was logged")
     verdict.figures["awaits struck"] = points
     verdict.figures["hooks that failed"] = ", ".join(sorted(hooks))
