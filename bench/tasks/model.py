@@ -61,14 +61,15 @@ class Settings:
 SETTINGS = Settings(
     sources={
         "p3": 0.12, "gpteacher": 0.12, "gsm8k": 0.15, "humaneval": 0.15, "bbh": 0.15, "debugbench": 0.15,
-        "mt_bench_101": 0.4, "own_english": 1.5, "own_languages": 1.5, "own_translation": 1.2, "own_targeted": 1.5,
+        "mt_bench_101": 0.4, "own_english": 1.5, "own_languages": 1.5, "own_translation": 1.2,
+        "own_targeted": 1.5,
     },
     powers={
         "word": 0.5, "pair": 0.5, "head": 0.25, "headpair": 0.25, "tail": 0.25, "system": 0.5, "earlier": 0.5,
     },
     gains={
         "word": 4, "pair": 7, "head": 0.8, "headpair": 0.45, "start": 0.45, "tail": 0.7, "mean": 0.9,
-        "meanpair": 0.3, "meanstart": 0.4, "shape": 0.3,
+        "meanpair": 0.3, "meanstart": 0.4, "shape": 0.3, "plan": 0.3,
     },
 )  # fmt: skip
 

@@ -13,12 +13,12 @@ from typing import Final
 from gateway.routers.classifiers.lexicon import SIGNS, WORDS
 from gateway.routers.classifiers.reading import Prompt
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised with every change of this file or of the lexicon: weights fit the features they were made with."""
 
 GROUPS: Final = (
     "word", "pair", "head", "headpair", "start", "tail", "mean", "meanpair", "meanstart", "meantail",
-    "system", "earlier", "shape",
+    "system", "earlier", "shape", "plan",
 )  # fmt: skip
 SINGLE: Final = frozenset({"word", "head", "mean", "shape"})
 """Groups whose features are texts; those of the others are tuples."""
@@ -39,6 +39,9 @@ _TOKEN_ASCII: Final = re.compile(
 """Finds the same in lower-case ASCII, in half the time."""
 
 _HAS_ASIAN: Final = re.compile(f"[{_ASIAN}]")
+_END: Final = re.compile(r"[:：。？！]|[.?!](?=\s|$)")
+_QUESTION: Final = ("?", "？")
+_ROOMS: Final = (12, 80, 300, 900)
 _OPTION: Final = re.compile(r"\n\s{0,4}\(?[A-Da-d][).:]\s")
 _BULLET: Final = re.compile(r"\n\s{0,8}(?:[-*•]|\d{1,2}[.)])\s")
 _CODE: Final = (
@@ -111,6 +114,7 @@ def features(prompt: Prompt) -> list[Collection[Hashable]]:
         _system(prompt),
         _earlier(prompt),
         _shape(prompt, text, tokens, size, front),
+        _plan(prompt, text, tokens, asian, front),
     ]
 
 
@@ -135,6 +139,32 @@ def _opening(
     if prompt.turns > 1:
         found |= {("later", one) for one in front[:4]}
     return found | _lines(text, asian)
+
+
+def _plan(
+    prompt: Prompt, text: str, tokens: list[str], asian: bool, front: list[str]
+) -> set[tuple[str, ...]]:
+    """What is asked, and of how much material: the first sentence and the last line against all between."""
+    if prompt.turns > 1:
+        return set()  # the material is then in the turns before
+    first, _, rest = text.partition("\n")
+    end = _END.search(first, 0, LINE)
+    asked = first[: LINE if end is None else end.end()]
+    rest = rest.strip()
+    last = rest.rpartition("\n")[2][-LINE:]
+    size = (len(first) - len(asked) + len(rest) + prompt.length - len(text)) * (3 if asian else 1)
+    room = "m" + str(sum(size > most for most in _ROOMS))
+    asks = "asks" if asked.endswith(_QUESTION) else "tells"
+    closes = "none" if not last else "asks" if last.endswith(_QUESTION) else "tells"
+    lines = "one" if not rest else "many" if "\n" in rest else "two"
+    return {
+        ("room", room), ("room", room, lines), ("form", asks, room, closes),
+        ("open", *tokens[:1], room), ("open", *tokens[:1], asks), ("opens", *tokens[:2], room),
+        ("or", "or" if " or " in asked else "no", asks, room),
+        ("commas", str(min(text.count(",").bit_length(), 5)), lines, room),
+        *((one, room) for one in front[:3]),
+        *((one, lines, asks) for one in front[:3]),
+    }  # fmt: skip
 
 
 def _lines(text: str, asian: bool) -> set[tuple[str, str]]:

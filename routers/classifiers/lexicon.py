@@ -225,6 +225,33 @@ WORDS: Final[dict[str, str]] = {
     "talk": """chat talk talking conversation friend favorite favourite today doing weekend guess yes yeah ok okay sure nice
         really поговор* друг болта* unterhalt* freund reden charla amigo hablar hablemos discut* bavard* parler
         ami conversar conversa amigo تحدث صديق बात दोस्त बातें""",
+    # --- judging, and things that are often asked about -------------------------------------------
+    "judge": """predict predicts prediction detect detects detecting decide decides rank ranking ratings grade score
+        scored evaluate evaluates evaluating assess verify check checks fact-check stars star duplicate duplicates
+        bias biased stereotype grammatical tell_if tell_whether check_if say_whether belongs belong if_the whether_the
+        is_this are_these likely unlikely support supports unsupported same_meaning предскаж* оцени* проверь*
+        verifica* evalúa* predic* bewerte* prüfe* évalue* vérifie* avalie* verifique* قيم تحقق जाँच""",
+    "gather": """come_up make_a list_of ideas_for ways_to things_to places_to names_for are_some some_good some_fun some_ideas
+        some_ways some_tips suggestions_for what_should should_i best_way good_way how_can similar enjoy enjoyed
+        like_to recommended curate must-see must-read examples_of give_some looking_for i_need help_me""",
+    "same": """same_information same_idea same_ideas same_points the_same same_suggestions same_content that_as it_as this_as
+        that_into it_into this_into these_into those_into reframe recast rephrase reword reformat in_the form_of
+        as_if another_way again_but make_it make_that turn_that turn_this turn_it put_it put_that express_the
+        present_the shorten_it instead the_explanation simpler_terms to_explain explain_it explain_that""",
+    "food": """recipe recipes ingredient ingredients cook cooking dinner breakfast lunch dish dishes cocktail snack snacks
+        bake baking dessert meal meals soup salad cuisine рецепт* блюд* ужин rezept* gericht* abendessen receta*
+        cena comida recette* repas dîner receita* jantar وصفة طعام रेसिपी व्यंजन खाना ricetta""",
+    "media": """movie movies film films book books song songs series show shows novel game games playlist podcast album
+        band anime video videos фильм* книг* песн* сериал* buch bücher filme serie película* libro* canción
+        livre* livres films livro* filme* فيلم كتاب फिल्म किताब""",
+    "form": """table json csv bullet bullets bulleted markdown format formatted columns outline numbered template spreadsheet
+        headings yaml tabular таблиц* tabelle tabla tableau tabela جدول तालिका""",
+    "lexis": """synonym synonyms antonym antonyms rhyme rhymes acronym acronyms pronunciation abbreviation word words phrase
+        phrases idiom idioms plural tense verb noun adjective prefix suffix vocabulary слово слова синоним* wort
+        wörter palabra palabras mot mots palavra palavras كلمة शब्द""",
+    "fact": """capital president king queen war century planet species invented discovered founded born died population
+        country countries city cities river ocean animal animals empire element wrote won located highest largest
+        longest biggest tallest oldest столиц* hauptstadt capitale عاصمة राजधानी""",
 }  # fmt: skip
 """Meaning → its words, in scripts with spaces."""
 
@@ -287,5 +314,13 @@ SIGNS: Final[dict[str, str]] = {
     "you": "你 您 あなた 君 당신",
     "i": "我 我的 私 僕 俺 나는 내",
     "talk": "聊天 聊聊 朋友 今天 話し 話そう 友達 雑談 대화 친구",
+    "judge": "评分 评价 预测 检测 相似 支持 打分 真实性 是否 評価 採点 평가",
+    "askfact": "以下问题 下列问题 下面问题 下面这个 问题提供 个问题 请问 回答问题",
+    "same": "同样 上述 这个回答 改成 用另一 同じ 같은",
+    "food": "食谱 菜谱 食材 晚餐 早餐 午餐 做菜 菜肴 美食 レシピ 料理 献立 요리 레시피",
+    "media": "电影 书籍 歌曲 游戏 电视剧 一本书 小说 映画 本を 曲を 영화 책을",
+    "form": "表格 清单 格式 大纲 提纲 表形式 箇条書き 표로",
+    "lexis": "同义词 反义词 成语 单词 词语 造句 拼音 近义词 押韵 類義語 対義語 단어",
+    "fact": "首都 国家 总统 皇帝 世纪 最大 最高 最长 发明 发现 位于 哪个 哪一 哪位 城市 首相 発明 수도",
 }  # fmt: skip
 """Meaning → its words, in scripts without spaces."""

@@ -3,6 +3,7 @@
 
 import io
 import json
+import random
 import time
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ from gateway.contracts import Call
 from gateway.names import Slug
 from gateway.records import PathKind
 from gateway.routers.classifiers import linear
-from gateway.routers.classifiers.features import GROUPS, SINGLE, features
+from gateway.routers.classifiers.features import GROUPS, SINGLE, features, tokenize
 from gateway.routers.classifiers.linear import Linear, model, probabilities
 from gateway.routers.classifiers.reading import HEAD, TAIL, Prompt, of_messages, read
 from gateway.routers.classifiers.weights import WeightsError, dump, pack, parse, unpack
@@ -309,6 +310,38 @@ def test_features_fit_the_tables() -> None:
 def test_packed_numbers_add_up() -> None:
     rows = [(5, -7, 0), (-128, 127, 1), (-1, -1, -1)]
     assert unpack(sum(map(pack, rows)), 3) == (-124, 119, 0)
+
+
+def test_numbers_too_large_for_their_fields_raise_nothing() -> None:
+    assert len(unpack(1 << 200, 3)) == len(unpack(-(1 << 200), 3)) == 3
+
+
+def test_ascii_is_taken_apart_as_any_text_is() -> None:
+    chance = random.Random(5)
+    for _ in range(2000):
+        text = "".join(chr(chance.randrange(128)) for _ in range(40)).lower()
+        assert tokenize(text) == tokenize(text + " \u0416")[:-1]
+
+
+PLANS = [
+    ("Is it red?", {("form", "asks", "m0", "none"), ("room", "m0", "one")}),
+    ("Who came?\n\n" + "word " * 100, {("form", "asks", "m3", "tells"), ("room", "m3", "two")}),
+    ("Sum this up: " + "word " * 300, {("form", "tells", "m4", "none"), ("open", "sum", "m4")}),
+    ("a text\nof lines\nwhat is it?", {("form", "tells", "m1", "asks"), ("room", "m1", "many")}),
+    ("Is it a fish or a rope?", {("or", "or", "asks", "m0")}),
+    ("x" * (HEAD + TAIL + 5000), {("room", "m4", "two")}),
+]
+
+
+@pytest.mark.parametrize(("text", "wanted"), PLANS)
+def test_what_is_asked_is_seen_beside_how_much_comes_along(text: str, wanted: set[tuple[str, ...]]) -> None:
+    prompt = of_messages(asked(text)["messages"])
+    assert prompt is not None
+    assert wanted <= set(features(prompt)[GROUPS.index("plan")])
+
+
+def test_follow_ups_have_no_plan() -> None:
+    assert not features(Prompt(last="and now?", earlier="a", length=8, turns=2))[GROUPS.index("plan")]
 
 
 HEADER = {
