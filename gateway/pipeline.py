@@ -68,6 +68,12 @@ class Pipeline:
         except GatewayError as error:
             exchange.error = error
             exchange.labelling = None  # no more work for a call that is refused
+            if exchange.attempts and not exchange.client.started:
+                exchange.client.extra += (
+                    ("x-gateway-model", exchange.attempts[-1].target.name),
+                    ("x-gateway-route", exchange.plan.reason),
+                    ("x-gateway-attempts", str(len(exchange.attempts))),
+                )
         except (CancelledError, GeneratorExit) as cut:  # the latter when the loop ends and the call has not
             ours = cut.args == (SHUTTING_DOWN,)
             exchange.error = OurError(SHUTTING_DOWN) if ours else ClientGone("client_closed")

@@ -120,9 +120,12 @@ def check(pairs: Iterable[tuple[str, str]]) -> Pairs:
 
 
 def say_what_they_do(desk: Desk, pairs: Pairs) -> None:
-    """Point out a floor: as long as no data policy is known of any model, it closes everything."""
+    """Point out a floor: it closes every model of which nothing is known."""
     if any(what == "floor" and value != grammar.ANY_POLICY for what, value in pairs):
-        desk.complain("note: no data policy is known of any model yet, so this floor refuses every call")
+        desk.complain(
+            "note: models with a looser data policy, or of which none is known, are refused; what a contract "
+            "promises is said with data_policy in [providers] and [models]"
+        )
 
 
 def _add_shared(parser: argparse.ArgumentParser, singles: dict[str, str]) -> None:

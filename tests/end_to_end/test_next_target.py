@@ -97,6 +97,8 @@ async def test_attempts_stop_where_the_configuration_says(put_up: Raise) -> None
         stand = await put_up(first_bad(bad.url, attempts=1))
         answer = await ask_route(stand, STREAMS[0])
         assert (answer.status, bad.connections) == (502, 1)
+    assert answer.headers["x-gateway-model"].startswith("bad-")
+    assert (answer.headers["x-gateway-route"], answer.headers["x-gateway-attempts"]) == ("fallback", "1")
     assert stand.upstream.requests == []
     record = await stand.record()
     assert (record.outcome, record.attempts, record.status) == (Outcome.UPSTREAM_ERROR, 1, 502)
