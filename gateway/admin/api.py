@@ -124,6 +124,7 @@ class AdminApi:
 
     async def _outcomes(self, request: web.Request) -> web.Response:
         rows = orjson.loads(await request.read())
+        rows = [rows] if isinstance(rows, dict) else rows
         if not isinstance(rows, list) or len(rows) > outcomes.MOST_ROWS:
             raise ValueError("a list of so many rows is expected")
         try:

@@ -72,6 +72,7 @@ class Own:
             return
         try:
             rows = orjson.loads((await read()).open(Purpose.READ))
+            rows = [rows] if isinstance(rows, dict) else rows
             judgements = outcomes.read_judgements(rows) if isinstance(rows, list) else []
             if not 0 < len(judgements) <= outcomes.MOST_ROWS:
                 raise CallerError("bad_request", about="rows")

@@ -22,6 +22,7 @@ async def test_a_key_judges_its_own_calls_once_for_each_source(stand: Stand) -> 
     assert (first.status, first.json) == (200, {"added": 1, "known": 0, "unknown": 1})
     again = await stand.ask(PATH, rows[:1])
     assert again.json == {"added": 0, "known": 1, "unknown": 0}
+    assert (await stand.ask(PATH, rows[0])).json == again.json  # one alone needs no list
     cells = await stand.gateway.app.store.outcomes.cells()
     assert [(cell.model, cell.count, cell.total) for cell in cells] == [(f"openai/{OPENAI}", 1, 1000)]
 

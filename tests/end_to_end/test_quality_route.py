@@ -76,6 +76,7 @@ async def test_thumbs_are_joined_with_their_records(start: Start) -> None:
     rows = [{"request_id": record.id, "thumb": "up"}, {"request_id": "nobody", "score": 0.5}]
     assert await judge(gateway, rows) == (200, {"added": 1, "known": 0, "unknown": 1})
     assert await judge(gateway, rows) == (200, {"added": 0, "known": 1, "unknown": 1})
+    assert await judge(gateway, rows[0]) == (200, {"added": 0, "known": 1, "unknown": 0})
     (cell,) = await gateway.store.outcomes.cells()
     assert (cell.task, cell.model, cell.count, cell.total) == ("chat", "echo/echo-1", 1, 1000)
 
