@@ -140,6 +140,7 @@ class _Nest:
         by_prompt = getattr(router, "by_prompt", None) is True
         by_prompt = by_prompt or any(part.by_prompt for part in parts.values())
         keeps_order = getattr(router, "keeps_order", None) is True
+        usual = getattr(router, "usual", None)
         return Policy(
             name=name,
             router=router,
@@ -147,6 +148,7 @@ class _Nest:
             parts=parts,
             by_prompt=by_prompt,
             keeps_order=keeps_order,
+            usual=usual if usual in targets and usual not in parts else None,
         )
 
     def _taken_out(

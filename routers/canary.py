@@ -94,6 +94,11 @@ class Canary:
         """From when on records count, in microseconds."""
         return self._since_us
 
+    @property
+    def usual(self) -> Slug:
+        """Where calls went without the trial."""
+        return self._stable
+
     def targets(self) -> tuple[str, ...]:
         """Both."""
         return self._stable, self._trial

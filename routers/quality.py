@@ -77,6 +77,11 @@ class Quality:
         self._thresholds: Mapping[Pair, int] = load_thresholds(Path(config.fitted)) if config.fitted else {}
         self._verdicts: dict[tuple[Slug, Slug, Slug], Verdict] = {}
 
+    @property
+    def usual(self) -> Slug | None:
+        """Where calls went without outcomes."""
+        return self._default
+
     def targets(self) -> tuple[str, ...]:
         """The whole pool."""
         return self._targets

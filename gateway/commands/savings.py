@@ -100,7 +100,7 @@ def _cells(saved: Saved) -> tuple[str, ...]:
 
 def _quality(saved: Saved) -> str:
     if not saved.moved:
-        return "same model" if saved.calls else "-"
+        return "-" if not saved.calls else "no baseline" if saved.alone == saved.calls else "same model"
     if saved.quality is None:
         return "unknown"
     told = f"{saved.quality / 10:g}% (n={saved.outcomes})"

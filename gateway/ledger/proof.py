@@ -42,6 +42,7 @@ class Saved:
         unmeasured: calls whose baseline is not known; they count in calls and cost, and in nothing else.
         baseline: what the measured calls would have cost; it is more than they did by routing + downgrade
             + cache.
+        alone: calls that are measured against no other model, as nothing names one.
         moved: calls that another model answered than the baseline: there the baseline is an estimate.
     """
 
@@ -52,6 +53,7 @@ class Saved:
     routing: int = 0
     downgrade: int = 0
     cache: int = 0
+    alone: int = 0
     moved: int = 0
     kept: list[Kept] = field(default_factory=list)
 
@@ -102,6 +104,7 @@ def prove(rows: Iterable[Mapping[str, Any]], by: Sequence[str], cells: Iterable[
         group.routing += row["saved_routing_nanos"]
         group.downgrade += row["saved_downgrade_nanos"]
         group.cache += row["saved_cache_nanos"]
+        group.alone += row["calls"] if row["baseline_model"] is None else 0
         group.moved += row["saved_estimated"]
         if row["saved_estimated"]:
             task, model, baseline = (row[name] for name in PAIR)

@@ -108,7 +108,7 @@ class Route:
             order, reason = (requested[0],), NO_CANDIDATES
         else:
             return error or NoRoute("unknown_model"), excluded
-        declared = policy.baseline or exchange.caller.rights.baseline
+        declared = policy.baseline or exchange.caller.rights.baseline or policy.usual
         baseline = requested or (self._catalogue.resolve(declared) if declared else None)
         return Plan(
             targets=order,

@@ -61,6 +61,8 @@ class Policy:
             says so by an attribute of that name.
         keeps_order: what its router puts before a first target that is down is a fallback from that. A router
             says so in the same way.
+        usual: the model that calls went to if its router did not choose another, where it names one; savings
+            are measured against it where nothing else is declared.
     """
 
     name: Slug
@@ -72,6 +74,7 @@ class Policy:
     on: Mapping[Failure, tuple[Slug, ...]] = field(default_factory=lambda: MappingProxyType({}))
     by_prompt: bool = False
     keeps_order: bool = False
+    usual: Slug | None = None
 
     def leaves(self) -> Iterator[Slug]:
         """Every model that it can choose, its parts' included; a name may come twice."""

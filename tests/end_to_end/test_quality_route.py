@@ -67,6 +67,8 @@ async def test_a_route_moves_when_outcomes_prove_it(start: Start) -> None:
     await call(gateway)
     _, second = await gateway.records(2)
     assert (second.model_routed, second.route_reason) == ("echo/echo-2", "quality_table")
+    assert second.baseline_model == "echo/echo-1"  # the default is what the saving is measured against
+    assert second.saved_routing_nanos > 0
 
 
 async def test_thumbs_are_joined_with_their_records(start: Start) -> None:

@@ -118,3 +118,11 @@ def test_a_column_that_is_none_is_refused(path: Path, capsys: pytest.CaptureFixt
     fill(path, [], [])
     assert main(["savings", "--by", "colour", "--config", str(path)]) == 2
     assert "names of columns" in capsys.readouterr().err
+
+
+def test_calls_without_a_baseline_are_not_taken_for_calls_that_stayed(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(path, [moved(1, baseline_model=None, saved_estimated=False)], [])
+    assert main(["savings", "--config", str(path), "--since", "2025-01-01"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith("no baseline")
