@@ -51,6 +51,21 @@ price = {{ input = "3", output = "7" }}
 provider = "claude"
 model = "echo-2"
 price = {{ input = "11", output = "13" }}
+[providers.broken]
+use = "echo"
+defaults = "error=0"
+[models.failing]
+provider = "broken"
+model = "echo-1"
+price = {{ input = "2", output = "5" }}
+[routes.rescued]
+use = "fallback"
+targets = ["failing", "up-chat"]
+allow_costlier = true
+[routes.worded]
+use = "by_task"
+rules = [{{ when = {{ task = ["chat"] }}, to = "up-chat" }}]
+otherwise = {{ use = "sticky", targets = ["up-chat"], by = "prompt" }}
 """
 STEP_S: Final = 0.01
 

@@ -21,10 +21,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
+
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from gateway import app, cli
+from gateway import app, cli, flow
+from gateway.config import Config
+from gateway.privacy.calling import Door, send
+from gateway.privacy.cases import Case
 from tests.campaigns.judge import Verdict
 from tests.campaigns.kill import await_quiet
 from tests.campaigns.processes import Resources, Site
@@ -38,6 +43,10 @@ TICK_S: Final = 0.005
 BUCKET_S: Final = 0.0001
 BUCKETS: Final = 20_000
 SAMPLE_S: Final = 0.5
+UNKNOWN: Final = 10_000
+"""Names of models that nobody knows."""
+MOST_NAMES: Final = 4096
+"""What the catalogue remembers of them."""
 
 
 # --- inside the gateway's process ------------------------------------------------------------------
@@ -55,7 +64,8 @@ async def probe(place: Path) -> None:
         if ended_s > due_s:
             due_s = ended_s + SAMPLE_S
             new = place.with_suffix(".new")
-            new.write_text(json.dumps({"tasks": len(asyncio.all_tasks()), "late_ms": quantiles(late)}))
+            found = {"tasks": len(asyncio.all_tasks()), "late_ms": quantiles(late), "maps": maps()}
+            new.write_text(json.dumps(found))
             new.replace(place)
 
 
@@ -71,9 +81,33 @@ def quantiles(late: Sequence[int]) -> list[float]:
     return found
 
 
+BUILT: Final[list[flow.Flow]] = []
+
+
+def maps() -> dict[str, int]:
+    """How many entries there are in what the newest flow remembers."""
+    if not BUILT:
+        return {}
+    built: Any = BUILT[-1]
+    health, policies = built.route._gate._health, built.route._policies
+    return {
+        "catalogue": len(built.catalogue._places),
+        "targets": len(health._targets),
+        "breakers": len(health._breakers),
+        "hosts": len(health._hosts),
+        "policies": len(policies._strikes) + len(policies._resting),
+    }
+
+
 def serve_probed(path: Path) -> int:
     """The gateway as its command starts it, with the probe beside it."""
-    start = app.serve
+    start, build = app.serve, flow.build
+
+    def noted(config: Config, lasting: flow.Lasting) -> flow.Flow:
+        BUILT[:] = [build(config, lasting)]
+        return BUILT[0]
+
+    flow.build = noted
 
     async def both(*arguments: Any) -> int:
         watching = asyncio.ensure_future(probe(path.with_name("probe.json")))
@@ -127,8 +161,25 @@ def swift(dice: random.Random) -> str:
     return f"echo:tokens={dice.randint(1, 40)}"
 
 
-async def campaign(folder: Path, calls: int, *, users: int = 24, seed: int = 1) -> Verdict:
-    """So many calls."""
+async def ask_for_unknown(site: Site, count: int) -> None:
+    """Calls of so many models that nobody knows, each by another name and in another session."""
+    door = Door("127.0.0.1", site.port)
+    for number in range(count):
+        model = f"{('', 'chat/', 'claude/')[number % 3]}nobody-knows-{number}"
+        body = orjson.dumps({"model": model, "messages": [{"role": "user", "content": "Hello"}]})
+        head = (
+            f"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {site.key}\r\n"
+            f"x-gateway-session: unknown-{number}\r\ncontent-type: application/json\r\n"
+            f"connection: close\r\ncontent-length: {len(body)}\r\n\r\n"
+        )
+        answer = await send(door, Case(name=model, sent=head.encode() + body))
+        assert answer[9:12] in (b"402", b"404"), answer[:300]
+
+
+async def campaign(
+    folder: Path, calls: int, *, users: int = 24, seed: int = 1, unknown: int = UNKNOWN
+) -> Verdict:
+    """So many calls, and so many of models that nobody knows."""
     async with Upstream() as upstream:
         site = Site(folder, upstream.url, command=(__file__, "--serve"))
         try:
@@ -140,7 +191,9 @@ async def campaign(folder: Path, calls: int, *, users: int = 24, seed: int = 1) 
             watch = Watch(site, traffic, upstream)
             watching = asyncio.ensure_future(watch.run())
             began_s, verdict = time.monotonic(), Verdict()
+            asking = asyncio.ensure_future(ask_for_unknown(site, unknown))
             await traffic.run()
+            await asking
             verdict.figures["calls a second"] = round(calls / (time.monotonic() - began_s))
             watching.cancel()
             await await_quiet(site, verdict)
@@ -149,7 +202,7 @@ async def campaign(folder: Path, calls: int, *, users: int = 24, seed: int = 1) 
             found = json.loads((folder / "probe.json").read_text())
             _judge(verdict, watch, found, calls)
             verdict.figures["seconds to end"] = round(await site.stop(), 2)
-            _judge_records(verdict, site.database, traffic, calls)
+            _judge_records(verdict, site.database, traffic, calls, unknown)
             return verdict
         finally:
             site.clear()
@@ -164,6 +217,12 @@ def _judge(verdict: Verdict, watch: Watch, found: dict[str, Any], calls: int) ->
     verdict.figures["slope, bytes a thousand calls"] = round(slope)
     verdict.figures["descriptors"] = f"{watch.held[0].descriptors} under load, {last.descriptors} after it"
     verdict.figures["threads"] = last.threads
+    verdict.figures["entries remembered"] = ", ".join(
+        f"{count} {name}" for name, count in found["maps"].items()
+    )
+    verdict.need(found["maps"]["catalogue"] <= MOST_NAMES, "the catalogue remembers too many names")
+    others = sum(found["maps"].values()) - found["maps"]["catalogue"]
+    verdict.need(others <= 30, f"health and policies remember {others} things")
     verdict.figures["tasks after it"] = found["tasks"]
     verdict.figures["ms the loop is late"] = dict(
         zip(("p50", "p99", "p99.9", "max"), found["late_ms"], strict=True)
@@ -178,9 +237,13 @@ def _judge(verdict: Verdict, watch: Watch, found: dict[str, Any], calls: int) ->
     verdict.need(not bad, f"{bad} calls failed")
 
 
-def _judge_records(verdict: Verdict, database: Path, traffic: Traffic, calls: int) -> None:
+def _judge_records(verdict: Verdict, database: Path, traffic: Traffic, calls: int, unknown: int) -> None:
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as db:
         outcomes = dict(db.execute("select outcome, count(*) from records group by outcome"))
+        [(names,)] = db.execute("select count(distinct model_requested) from records")
+    verdict.need(names < 20, f"the records name {names} models")
+    refused = outcomes.pop("refused", 0)
+    verdict.need(refused == unknown, f"{refused} refused calls of {unknown}")
     verdict.figures["records"] = outcomes
     complete, left = traffic.counts[End.COMPLETE], traffic.counts[End.LEFT]
     counted = outcomes.get("ok", 0) >= complete and calls - left <= sum(outcomes.values()) <= calls

@@ -35,6 +35,7 @@ class Kind:
         model: as the client names it.
         input_nanos, output_nanos: price of a token.
         claude: in Anthropic's dialect, else OpenAI's.
+        exact: the answer's usage is all that the call costs: no attempt before it was billed.
     """
 
     model: str
@@ -42,6 +43,7 @@ class Kind:
     input_nanos: int
     output_nanos: int
     claude: bool = False
+    exact: bool = True
 
     @property
     def path(self) -> str:
@@ -60,7 +62,8 @@ class Kind:
         """What the usage in an answer comes to, in nano-dollars."""
         inputs, outputs = (_CLAUDE_INPUT, _CLAUDE_OUTPUT) if self.claude else (_CHAT_INPUT, _CHAT_OUTPUT)
         found = inputs.findall(answer), outputs.findall(answer)
-        return int(found[0][0]) * self.input_nanos + int(found[1][-1]) * self.output_nanos
+        # A translated stream cannot know the input when it begins: it says 0 there, and more at its end.
+        return max(map(int, found[0])) * self.input_nanos + int(found[1][-1]) * self.output_nanos
 
 
 _CHAT_INPUT: Final = re.compile(rb'"prompt_tokens":\s*(\d+)')
@@ -74,6 +77,20 @@ UPSTREAM: Final = (
     Kind("up-claude", True, 11_000, 13_000, claude=True),
     Kind("up-claude", False, 11_000, 13_000, claude=True),
 )
+TRANSLATED: Final = (
+    Kind("up-claude", True, 11_000, 13_000),
+    Kind("up-claude", False, 11_000, 13_000),
+    Kind("up-chat", True, 3_000, 7_000, claude=True),
+    Kind("up-chat", False, 3_000, 7_000, claude=True),
+)
+ROUTED: Final = (
+    Kind("rescued", True, 3_000, 7_000, exact=False),
+    Kind("rescued", True, 3_000, 7_000, claude=True, exact=False),
+    Kind("rescued", False, 3_000, 7_000, exact=False),
+    Kind("worded", True, 3_000, 7_000),
+    Kind("worded", False, 3_000, 7_000, claude=True),
+)
+"""rescued: the first target fails in a stream's first event, so the hold grows. worded: by its words."""
 ECHO: Final = (Kind("echo-1", True, 1_000, 2_000), Kind("echo-1", False, 1_000, 2_000))
 
 
@@ -128,7 +145,7 @@ class Traffic:
         key: str,
         *,
         users: int = 16,
-        kinds: Sequence[Kind] = (*UPSTREAM, *ECHO),
+        kinds: Sequence[Kind] = (*UPSTREAM, *ECHO, *TRANSLATED, *ROUTED),
         orders: Orders = brisk,
         leaving: int = 30,
         most: int | None = None,

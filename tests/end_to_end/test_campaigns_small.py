@@ -41,7 +41,7 @@ async def test_a_gateway_killed_while_the_database_is_locked_loses_nothing(tmp_p
 
 
 async def test_many_calls_leave_nothing_behind(tmp_path: Path) -> None:
-    passed(await soak.campaign(tmp_path, 2000))
+    passed(await soak.campaign(tmp_path, 2000, unknown=300))
 
 
 async def test_every_await_and_every_hook_may_fail_and_each_call_has_one_record() -> None:
