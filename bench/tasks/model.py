@@ -46,7 +46,7 @@ class Settings:
     powers: Mapping[str, float]
     gains: Mapping[str, float]
     least_rows: int = 4
-    least_sources: int = 2
+    least_sources: int = 1
     penalty: float = 5.0
     bare: float = 0.3
     copies: int = 2
