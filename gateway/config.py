@@ -69,6 +69,7 @@ def _endpoint(value: object) -> str:
 
 
 Duration = Annotated[float, BeforeValidator(seconds)]
+Time = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
 Size = Annotated[int, BeforeValidator(size)]
 Name = Annotated[str, BeforeValidator(_name)]
 Endpoint = Annotated[str, BeforeValidator(_endpoint)]
@@ -240,7 +241,7 @@ class RouteTable(BaseModel):
 class Routing(_Table):
     """[routing]: what holds for all routes."""
 
-    policy_time: Duration = 0.001
+    policy_time: Time = 0.001
     trial_interval: Duration = 10.0
 
 
@@ -313,7 +314,7 @@ class Classify(_Table):
     """[classify]: classifiers in the order they are asked, how long each may take, and their own keys."""
 
     use: tuple[Name, ...] = ("shape", "linear")
-    time: Duration = 0.005
+    time: Time = 0.005
     options: dict[Name, dict[str, Any]] = {}
 
 

@@ -103,7 +103,7 @@ def target(model: str, tier: str, prices: tuple[str, str], held: str, **changes:
 def test_a_route_is_explained_in_full(path: Path, capsys: Any, monkeypatch: Any) -> None:
     found = json.loads(explained(path, capsys, monkeypatch, "--json", model="auto"))
     assert all(one.pop("price_version").startswith("operator-") for one in found["candidates"])
-    translated = {"dialect": "anthropic_messages", "dropped": ["logprobs", "seed"]}
+    claude = {"dialect": "anthropic_messages", "dropped": ["logprobs", "seed"], "too_dear": True}
     assert found == {
         "error": None,
         "task": "other",
@@ -113,7 +113,7 @@ def test_a_route_is_explained_in_full(path: Path, capsys: Any, monkeypatch: Any)
         "winner": "openai/gpt-4o-mini",
         "candidates": [
             target("openai/gpt-4o-mini", "cheap", ("0.15", "0.6"), "0.0006255"),
-            target("anthropic/claude-haiku-4-5", "middling", ("1", "5"), "0.00517", too_dear=True, **translated),
+            target("anthropic/claude-haiku-4-5", "middling", ("1", "5"), "0.00517", **claude),
             target("openai/gpt-4o", "dear", ("2.5", "10"), "0.010425", too_dear=True),
         ],
         "excluded": [{"model": "plain/unheard-of", "reason": "unpriced_model"}],

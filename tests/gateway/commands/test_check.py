@@ -187,3 +187,12 @@ def test_what_is_expected_is_told_in_the_words_of_the_file(
     file.write_text(f"[routes.r]\n{table}\n")
     assert main(["check", "--config", str(file)]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_policies_and_classifiers_need_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text('[routing]\npolicy_time = "0ms"\n[classify]\ntime = "0s"\n')
+    assert main(["check", "--config", str(file)]) == 2
+    told = capsys.readouterr().err
+    assert "routing.policy_time: input should be greater than 0" in told
+    assert "classify.time: input should be greater than 0" in told
