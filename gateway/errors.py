@@ -165,7 +165,7 @@ class UpstreamAnswer:
 CODES: dict[str, tuple[int, str]] = {
     "bad_request": (400, "The request cannot be read."),
     "bad_framing": (400, "The request is not valid HTTP."),
-    "cannot_translate": (400, "The model that serves this call does not speak the dialect of this path."),
+    "cannot_translate": (400, "The provider's own dialect cannot say what this call asks for."),
     "model_lacks": (400, "No model behind this name takes what the call brings."),
     "upstream_context": (400, "The call is longer than the model takes."),
     "upstream_policy": (400, "The provider's content policy refused the call."),

@@ -28,7 +28,8 @@ def chat(canary: Canary, orders: str, stream: bool) -> Body:
 
 def _can_travel(part: Any) -> bool:
     """A picture that is sent along, or a text: files and links are not taken everywhere."""
-    return part["type"] == "text" or part.get("image_url", {}).get("url", "").startswith("data:")
+    url: str = part.get("image_url", {}).get("url", "")
+    return part["type"] == "text" or url.startswith("data:")
 
 
 def responses(canary: Canary, orders: str, stream: bool) -> Body:

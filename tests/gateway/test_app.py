@@ -207,7 +207,10 @@ def test_what_is_shown_of_a_configuration_holds_no_secret(tmp_path: Path) -> Non
     )
     shown = wiring.shown(made)
     assert "canary" not in str(shown) + repr(made)
-    assert shown["providers"]["openai"]["api_keys"] == ["<secret>", {"env": "VARIABLE", "file": None, "weight": 1, "calls_per_minute": None, "open_calls": None}]
+    assert shown["providers"]["openai"]["api_keys"] == [
+        "<secret>",
+        {"env": "VARIABLE", "file": None, "weight": 1, "calls_per_minute": None, "open_calls": None},
+    ]
 
 
 async def test_a_dry_run_is_made_for_a_key_or_for_anyone(tmp_path: Path) -> None:

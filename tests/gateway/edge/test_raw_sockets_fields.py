@@ -231,7 +231,8 @@ async def test_a_feature_may_come_under_configured_names() -> None:
 
 
 BAD_WISHES = (
-    "route: on", "route: OFF", "strict: yes", "strict: ", "max-cost: -1", "max-cost: 1e3", "max-cost: 0.0000000001", "max-cost: 1,5",
+    "route: on", "route: OFF", "strict: yes", "strict: ",
+    "max-cost: -1", "max-cost: 1e3", "max-cost: 0.0000000001", "max-cost: 1,5",
     "max-cost: $1", "max-cost: NaN", "max-cost: 9999999", "max-cost: ", "route: ",
 )  # fmt: skip
 
