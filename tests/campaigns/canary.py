@@ -24,8 +24,8 @@ async def main(count: int, workers: int, folder: Path) -> int:
     """Call, kill, start again, search."""
     began = time.monotonic()
     async with Proof(folder, workers=workers) as proof:
+        made = chain.from_iterable(proof.cases.all() for _ in repeat(None))  # a part goes on where one ended
         for part in range(PARTS):
-            made = chain.from_iterable(proof.cases.all() for _ in repeat(None))
             await proof.calls.run(proof.door, islice(made, -(-count // PARTS)), at_once=16)
             if workers == 1:
                 await proof.stop(signal.SIGKILL)
