@@ -126,6 +126,7 @@ class Forward:
         trip.tried.clear()  # a second look at the same key would not change its provider's mind
         failed: GatewayError | None = None
         while True:
+            tried = len(trip.tried)
             try:
                 await self._ask(trip)
                 return None
@@ -139,7 +140,7 @@ class Forward:
                 if trip.exchange.client.started:
                     trip.exchange.client.abort()
                     raise
-                if trip.spent or not trip.spare(error):
+                if trip.spent or len(trip.tried) == tried or not trip.spare(error):
                     return error
                 failed = error
 
@@ -153,9 +154,11 @@ class Forward:
         failure: GatewayError | None = None
         try:
             key = key_id = None
-            if admission.credential is not None:
-                key, key_id = admission.credential.reveal(), admission.credential.id
-                trip.tried.add(key_id)
+            credential = admission.credential
+            if credential is not None:
+                key_id = credential.id
+                trip.tried.add(key_id)  # before it is opened: one that does not open is not tried again
+                key = credential.reveal()
             call = at_home(exchange.call, target.model) if passage is None else passage.call
             request = target.provider.request(call, target.model, key)
             meter = DIALECTS[call.dialect].meter(call)

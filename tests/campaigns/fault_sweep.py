@@ -38,7 +38,8 @@ WATCHED: Final = tuple(
         "gateway/edge/", "gateway/stages/", "gateway/stream/", "gateway/dialects/", "gateway/accounts/scopes",
         "gateway/accounts/directory", "gateway/upstreams/", "gateway/ledger/estimate", "gateway/ledger/guess",
         "gateway/ledger/charges", "gateway/ledger/ledger", "gateway/watch/", "gateway/pipeline", "providers/",
-        "routers/", "gateway/exchange", "gateway/contracts", "gateway/content", "gateway/errors",
+        "routers/", "gateway/translation/", "gateway/outcomes", "gateway/quality/", "gateway/exchange",
+        "gateway/contracts", "gateway/content", "gateway/errors",
     )
 )  # fmt: skip
 """Files that calls pass through. Those that only background work passes through are left out."""
