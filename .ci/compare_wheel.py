@@ -6,13 +6,20 @@ import zipfile
 from pathlib import Path
 
 FOLDERS = {"providers": "gateway/providers", "routers": "gateway/routers", "store": "gateway/store"}
-DATA = {"gateway/py.typed", "gateway/starter.toml", "gateway/ledger/prices.json"}
+DATA = {
+    "gateway/py.typed": "gateway/py.typed",
+    "gateway/starter.toml": "gateway/starter.toml",
+    "gateway/ledger/prices.json": "gateway/ledger/prices.json",
+    "gateway/upstreams/data_policies.json": "gateway/upstreams/data_policies.json",
+    "gateway/routers/classifiers/tasks-1.bin": "routers/classifiers/tasks-1.bin",
+}
+"""Files that are no code: in the wheel, and in the tree."""
 
 
 def tree(top: Path) -> dict[str, bytes]:
     """What should be in the wheel, by its path in there."""
     files = {path.relative_to(top).as_posix(): path.read_bytes() for path in (top / "gateway").rglob("*.py")}
-    files |= {name: (top / name).read_bytes() for name in DATA}
+    files |= {name: (top / place).read_bytes() for name, place in DATA.items()}
     for folder, inside in FOLDERS.items():
         for path in (top / folder).rglob("*.py"):
             files[f"{inside}/{path.relative_to(top / folder).as_posix()}"] = path.read_bytes()
