@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 from gateway.clock import Clock
 from gateway.content import Content
@@ -13,7 +12,6 @@ from gateway.dialects import DIALECTS
 from gateway.dialects.first_events import peek
 from gateway.errors import (
     CallerError,
-    Failure,
     GatewayError,
     OurError,
     OverLimit,
@@ -28,13 +26,11 @@ from gateway.translation.bridge import Passage
 from gateway.translation.homecoming import at_home
 from gateway.upstreams.course import Context, Course
 from gateway.upstreams.gate import Admission, Gate
+from gateway.upstreams.pool import refused_key
 from gateway.upstreams.relay import Relay
 
 Translate = Callable[[Exchange, Target], Passage | None]
 """A call put into a target's dialect; None where it speaks the caller's own."""
-
-OTHER_KEY: Final = frozenset({Failure.AUTH, Failure.RATE})
-"""Failures that another credential of the same provider may make good."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,7 +263,7 @@ class Trip:
 
     def spare(self, error: GatewayError) -> bool:
         """Whether another key of the same provider may do better."""
-        return error.kind in OTHER_KEY and self._gate.spare(self.course.target, self.tried)
+        return refused_key(error) and self._gate.spare(self.course.target, self.tried)
 
     def leaves(self, error: UpstreamError) -> bool:
         """Whether another attempt would follow on this failure of the present one."""

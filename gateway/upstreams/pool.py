@@ -8,6 +8,7 @@ for. The two are told apart, because the first needs a person and the second onl
 import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
 from gateway.clock import Clock
@@ -119,28 +120,21 @@ class Loaded:
     configured: bool = False
     use: str = ""
     policy: Slug | None = None
-    next: int = 0
 
-    def in_turn(self) -> list[Credential]:
-        """The credentials, the one whose turn it is first.
+    def turn(self, usable: list[Credential]) -> Credential:
+        """The one of these whose turn it is; it has had it then.
 
-        With weights each gets as many turns as its weight says, spread evenly: the one that is furthest
-        behind its share comes first (smooth weighted round robin, as in nginx).
+        Each gets as many turns as its weight says, spread evenly: the one that is furthest behind its share
+        comes first (smooth weighted round robin, as in nginx). One that is not usable neither gets a turn nor
+        gathers any, so it is not flooded when it comes back.
         """
-        if len(self.credentials) == 1:
-            return self.credentials
-        if all(one.share.weight == 1 for one in self.credentials):
-            return self.credentials[self.next :] + self.credentials[: self.next]
-        return sorted(self.credentials, key=lambda one: -(one.turn + one.share.weight))
-
-    def took(self, taken: Credential) -> None:
-        """A credential had its turn."""
-        if len(self.credentials) == 1:
-            return
-        self.next = (self.credentials.index(taken) + 1) % len(self.credentials)
-        for one in self.credentials:
+        if len(usable) == 1:
+            return usable[0]
+        for one in usable:
             one.turn += one.share.weight
-        taken.turn -= sum(one.share.weight for one in self.credentials)
+        taken = max(usable, key=attrgetter("turn"))
+        taken.turn -= sum(one.share.weight for one in usable)
+        return taken
 
     @property
     def answers_itself(self) -> bool:
@@ -196,16 +190,18 @@ class Pool:
                 raise UpstreamError("upstream_resting", about=name)
             return None
         now = self._clock.tick_ns()
-        for credential in loaded.in_turn():
-            if (
-                credential.rests(target) <= now
-                and credential.id not in tried
-                and (fit is None or fit(credential.id))
-                and not credential.waits(now)
-            ):
-                loaded.took(credential)
-                credential.take(now)
-                return credential
+        usable = [
+            one
+            for one in loaded.credentials
+            if one.rests(target) <= now
+            and one.id not in tried
+            and (fit is None or fit(one.id))
+            and not one.waits(now)
+        ]
+        if usable:
+            credential = loaded.turn(usable)
+            credential.take(now)
+            return credential
         waits = [max(one.rests(target) - now, one.waits(now)) for one in loaded.credentials if not one.dead]
         if not waits:
             raise CredentialDead("upstream_credential", about=name)
@@ -258,6 +254,6 @@ def pause_s(error: GatewayError) -> float:
     return BUSY_S if said is None or math.isnan(said) else min(max(said, 0.0), MOST_S)
 
 
-def refused_key(error: UpstreamError) -> bool:
+def refused_key(error: GatewayError) -> bool:
     """Whether another credential of the same provider may do better."""
     return error.kind in (Failure.AUTH, Failure.RATE)

@@ -54,6 +54,15 @@ def test_each_key_gets_the_turns_its_weight_says_spread_evenly() -> None:
     assert turns[:7] == turns[7:]
 
 
+def test_a_key_that_comes_back_is_not_flooded() -> None:
+    one = pool(MovedClock(), Share(weight=3), Share(weight=1))
+    first, _ = (one.get(NAME) or NOBODY).credentials
+    first.until_ns = 10**9
+    assert {picked(one) for _ in range(40)} == {"openai/2"}
+    first.until_ns = 0
+    assert Counter(picked(one)[-1] for _ in range(8)) == {"1": 6, "2": 2}
+
+
 def test_a_pace_is_kept_and_others_take_the_rest() -> None:
     clock = MovedClock()
     one = pool(clock, Share(calls_per_minute=60), Share())
