@@ -5,11 +5,9 @@ reasoning_content is DeepSeek's name for thoughts, which other servers took over
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 
-from gateway.content import Document
-from gateway.contracts import Call, Headers
+from gateway.contracts import Call
 from gateway.names import Slug
 from gateway.records import PathKind
 from gateway.translation.canonical import Ask
@@ -20,6 +18,7 @@ from gateway.translation.openai_chat_reader import ChatReader
 from gateway.translation.openai_chat_writer import StreamWriter, WholeWriter
 from gateway.translation.openai_complaint import read_complaint, write_complaint
 from gateway.translation.openai_fields import CALLER_LOSSES, PROVIDER_LOSSES
+from gateway.translation.openai_framing import headers, made_call
 from gateway.translation.tongue import Aim, Reader, Reply, Writer
 
 __all__ = [
@@ -34,15 +33,7 @@ AS_PROVIDER: Final[Mapping[Slug, Loss]] = {**PROVIDER_LOSSES, **WRITE_LOSSES}
 
 
 def call(ask: Ask, aim: Aim, original: Call, body: dict[str, Any]) -> Call:
-    return Call(
-        dialect=NAME,
-        kind=PathKind.CHAT,
-        model=aim.model,
-        stream=ask.stream,
-        body=Document(body, original.body.size),
-        shape=replace(original.shape, wants_usage=False, wants_store=False),
-        tags=original.tags,
-    )
+    return made_call(NAME, PathKind.CHAT, ask, aim, original, body)
 
 
 def reader(stream: bool) -> Reader:
@@ -51,9 +42,3 @@ def reader(stream: bool) -> Reader:
 
 def writer(reply: Reply) -> Writer:
     return StreamWriter(reply) if reply.call.stream else WholeWriter(reply)
-
-
-def headers(reply: Reply) -> Headers:
-    if reply.call.stream:
-        return (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
-    return (("content-type", "application/json"),)

@@ -4,17 +4,16 @@ Source: OpenAI API reference, "Create a model response" and "Streaming events".
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 
-from gateway.content import Document
-from gateway.contracts import Call, Headers
+from gateway.contracts import Call
 from gateway.names import Slug
 from gateway.records import PathKind
 from gateway.translation.canonical import Ask
 from gateway.translation.losses import Loss
 from gateway.translation.openai_complaint import read_complaint, write_complaint
 from gateway.translation.openai_fields import CALLER_LOSSES, PROVIDER_LOSSES
+from gateway.translation.openai_framing import headers, made_call
 from gateway.translation.openai_responses_ask import READ_LOSSES, read_ask
 from gateway.translation.openai_responses_body import WRITE_LOSSES, write_ask
 from gateway.translation.openai_responses_reader import ResponseReader
@@ -33,15 +32,7 @@ AS_PROVIDER: Final[Mapping[Slug, Loss]] = {**PROVIDER_LOSSES, **WRITE_LOSSES}
 
 
 def call(ask: Ask, aim: Aim, original: Call, body: dict[str, Any]) -> Call:
-    return Call(
-        dialect=NAME,
-        kind=PathKind.RESPONSES,
-        model=aim.model,
-        stream=ask.stream,
-        body=Document(body, original.body.size),
-        shape=replace(original.shape, wants_usage=False, wants_store=False),
-        tags=original.tags,
-    )
+    return made_call(NAME, PathKind.RESPONSES, ask, aim, original, body)
 
 
 def reader(stream: bool) -> Reader:
@@ -50,9 +41,3 @@ def reader(stream: bool) -> Reader:
 
 def writer(reply: Reply) -> Writer:
     return ResponseWriter(reply)
-
-
-def headers(reply: Reply) -> Headers:
-    if reply.call.stream:
-        return (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
-    return (("content-type", "application/json"),)
